@@ -12,7 +12,6 @@ import {
   matricesOf,
   type Matrix,
   packMeans,
-  saySomething,
 } from './coded-matrices.ts'
 import { encodePlane } from './encode-plane.ts'
 import { encodeWhole } from './encode-whole.ts'
@@ -30,6 +29,7 @@ import {
 import type { Level } from './limits.ts'
 import { sizeOfNumbers } from './numbers.ts'
 import { splitRecords } from './records.ts'
+import { looksCompressed } from './sample.ts'
 import { type ScaledType, seemsScaled, splitScaled } from './scaled.ts'
 import type { StepWidth } from './steps.ts'
 import type { ZstdCodec } from './zstd/codec.ts'
@@ -127,6 +127,11 @@ const INTEGER_STEPS: Record<ElementType['width'], StepShapes> = {
 }
 /** Types whose elements may be integers times scales. */
 const SCALED: Record<string, ScaledType | undefined> = { F32: 'fp32', BF16: 'bf16', F16: 'fp16' }
+/** Rows and columns make floats smaller by no more than this factor. */
+const MATRICES_GAIN = 0.85
+/** They are tried if by their means they gain such a share, and must be smaller by this factor than segments. */
+const MATRICES_PAY = 0.003
+const MATRICES_WIN = 0.998
 /** Tables take more than fewer bytes gain. */
 const MIN_CODED_BYTES = 4096
 /** A filter must be smaller by this factor than the best method without one, because undoing it takes time. */
@@ -155,13 +160,15 @@ export function chooseFilter(
   zstd: ZstdCodec | undefined,
 ): Method | undefined {
   const [sample, baseSample] = sampleOf(plain, base, SAMPLING)
-  const sizes: [method: Method, size: number][] = [
-    ['whole', encodeWhole(sample, level, zstd).bytes.length],
-    ['plane', encodePlane(sample, zstd).bytes.length],
-  ]
+  const sizes: [method: Method, size: number][] = []
   const prediction = base && predictionBy(base, element)
-  for (const split of [...(prediction ? [prediction] : []), ...planeSplits(sample, element)]) {
-    sizes.push([split, sizeOf(split(sample, baseSample, [sample.length]), zstd) / FILTER_WINS])
+  const trySplit = (split: Split): number => sizes.push([split, sizeOf(split(sample, baseSample, [sample.length]), zstd) / FILTER_WINS])
+  if (prediction) trySplit(prediction)
+  // codes of bytes then gain nothing that the coding of floats does not
+  const isRandom = plain.length >= MIN_CODED_BYTES && exponentOf(element) !== undefined && hasRandomPlaces(sample, element.width)
+  if (!isRandom) {
+    sizes.push(['whole', encodeWhole(sample, level, zstd).bytes.length], ['plane', encodePlane(sample, zstd).bytes.length])
+    planeSplits(sample, element).forEach(trySplit)
   }
   const steps = element.kind === 'int' ? integerSteps(plain, element) : undefined
   if (steps) sizes.push([steps, sizeOf(steps(sample, undefined, []), zstd) / STEPS_WIN])
@@ -181,11 +188,20 @@ export function chooseFilter(
   }
   if (base?.relation === 'delta' && plain.length >= MIN_CODED_BYTES)
     sizes.push(...codedDeltas(sample, baseSample!, element, sample.length / plain.length))
-  if (plain.length >= MIN_CODED_BYTES) sizes.push(...codedFloats(plain, sample, element, matrices))
+  if (plain.length >= MIN_CODED_BYTES)
+    sizes.push(...codedFloats(plain, sample, element, matrices, Math.min(...sizes.map(([, size]) => size))))
   const [method, size] = sizes.reduce((best, next) => (next[1] < best[1] ? next : best))
   if (size >= sample.length) return undefined
   const groups = method === prediction && base?.relation === 'delta' ? groupedDelta(element) : undefined
   return groups && groupsHelp(groups, prediction!, sampleOf(plain, base, GROUPS_SAMPLING), chunkLengths, zstd) ? groups : method
+}
+
+/** Whether the last places of floats of 2 or 4 bytes look random, and hardly any repeat. */
+function hasRandomPlaces(sample: Uint8Array, width: number): boolean {
+  if (width !== 2 && width !== 4) return false
+  const lowest = new Uint8Array(sample.length / width)
+  for (let i = 0; i < lowest.length; i++) lowest[i] = sample[i * width]!
+  return looksCompressed(lowest)
 }
 
 /**
@@ -251,9 +267,15 @@ function codedDeltas(sample: Uint8Array, base: Uint8Array, element: ElementType,
 
 /**
  * The values as numbers, by segments and by rows and columns. Segments of the sample may be far from each other in the
- * block, as they differ there, too.
+ * block, as they differ there, too. Rows are not tried if the `least` size of others is far below that of segments.
  */
-function codedFloats(plain: Uint8Array, sample: Uint8Array, element: ElementType, known: readonly Matrix[]): [Coding, number][] {
+function codedFloats(
+  plain: Uint8Array,
+  sample: Uint8Array,
+  element: ElementType,
+  known: readonly Matrix[],
+  least: number,
+): [Coding, number][] {
   const { width } = element
   const exponent = exponentOf(element)
   if (!exponent || (width !== 2 && width !== 4)) return []
@@ -265,22 +287,23 @@ function codedFloats(plain: Uint8Array, sample: Uint8Array, element: ElementType
     const { numbers, tables } = sizeOfNumbers(sample, model, contexts)
     return (numbers + (tables + head) * share) / FILTER_WINS
   }
+  const inWindows = sizeWith(segmentsOf(sample.length, windows), 0)
   const codings: [Coding, number][] = [
     [
       { filter: FILTER_CODED_FLOATS, parameters: codedFloatsParameters(floats), model, contexts: segmentsOf(plain.length, floats) },
-      sizeWith(segmentsOf(sample.length, windows), 0),
+      inWindows,
     ],
   ]
-  const matrices = matricesOf(known, Math.floor(plain.length / width))
+  const matrices = least > MATRICES_GAIN * inWindows ? matricesOf(known, Math.floor(plain.length / width)) : undefined
   if (!matrices) return codings
   const coded = { model, matrices }
-  const means = meansOf(plain, coded)
-  if (!saySomething(coded, means)) return codings
+  const { means, gain } = meansOf(plain, coded)
+  if (gain < MATRICES_PAY * plain.length) return codings
   const contexts = contextsOf(coded, means)
   const head = packMeans(means)
   const starts = sampleStarts(plain.length, SAMPLING).map(start => start / width)
   const size = sizeWith(gather(contexts, starts, SAMPLING.windowBytes / width), head.length)
-  codings.push([{ filter: FILTER_CODED_MATRICES, parameters: codedMatricesParameters(coded), model, contexts, head }, size])
+  codings.push([{ filter: FILTER_CODED_MATRICES, parameters: codedMatricesParameters(coded), model, contexts, head }, size / MATRICES_WIN])
   return codings
 }
 

@@ -106,21 +106,29 @@ export function matricesOf(known: readonly Matrix[], elements: number): Matrix[]
  * A byte for each row and each column of each matrix. Those of its row and its column together are the class
  * that an element is expected in: the mean class of the row, and how far the column is from the means of its rows.
  */
-export function meansOf(plain: Uint8Array, { model, matrices }: CodedMatrices): Uint8Array {
+export function meansOf(plain: Uint8Array, { model, matrices }: CodedMatrices): { means: Uint8Array; gain: number } {
   const { width, mode, classes } = model
   if (classes.kind !== 'steps') throw new RangeError('there are no such matrices')
   const rotation = mode === 'rotated' ? 1 : 0
   const means = new Uint8Array(meanCount(matrices))
+  let gain = 0
   let first = 0
   let at = 0
   for (const matrix of matrices) {
     const length = rowsOf(matrix) + matrix.columns
     const shift = classes.fine - rotation - (8 * width - 16)
-    setMeans(means.subarray(at, at + length), matrix, { plain, width, first, magnitude: 0xffff >> rotation, shift, origin: classes.origin })
+    gain += setMeans(means.subarray(at, at + length), matrix, {
+      plain,
+      width,
+      first,
+      magnitude: 0xffff >> rotation,
+      shift,
+      origin: classes.origin,
+    })
     first += matrix.elements
     at += length
   }
-  return means
+  return { means, gain: gain / 8 }
 }
 
 /** The class of an element is `((its two highest bytes & magnitude) >> shift) - origin`. */
@@ -150,8 +158,11 @@ interface Sums {
   samples: number
 }
 
-/** Sets the means of one matrix. Those of rows or columns that do not gain what they take are all the same. */
-function setMeans(means: Uint8Array, matrix: Matrix, classes: Classes): void {
+/**
+ * Sets the means of one matrix. Those of rows or columns that do not gain what they take are all the same. Returns how
+ * many bits they gain.
+ */
+function setMeans(means: Uint8Array, matrix: Matrix, classes: Classes): number {
   const { elements, columns } = matrix
   const found = sumsOf(matrix, classes)
   const count = found.rows.length
@@ -162,6 +173,7 @@ function setMeans(means: Uint8Array, matrix: Matrix, classes: Classes): void {
   const least = usesColumns ? found.columns.reduce((a, b) => Math.min(a, b)) : 0
   for (let row = 0; row < count; row++) means[row] = toByte((usesRows ? found.rows[row]! : found.middle) + least)
   for (let column = 0; usesColumns && column < columns; column++) means[count + column] = toByte(found.columns[column]! - least)
+  return (usesRows ? bits(found.alone) - bits(found.inRows) : 0) + (usesColumns ? bits(found.inRows) - bits(found.inBoth) : 0)
 }
 
 function sumsOf(matrix: Matrix, { plain, width, first, magnitude, shift, origin }: Classes): Sums {
@@ -244,16 +256,6 @@ export function contextsOf({ matrices }: CodedMatrices, means: Uint8Array): Uint
     at += rows + columns
   }
   return contexts
-}
-
-/** Whether some means differ within a matrix: otherwise rows and columns say nothing. */
-export function saySomething({ matrices }: CodedMatrices, means: Uint8Array): boolean {
-  let at = 0
-  return matrices.some(matrix => {
-    const rows = means.subarray(at, at + rowsOf(matrix))
-    const columns = means.subarray(at + rows.length, (at += rows.length + matrix.columns))
-    return rows.some(mean => mean !== rows[0]) || columns.some(mean => mean !== 0)
-  })
 }
 
 /** The means as they are stored: `varint length`, raw deflate. */

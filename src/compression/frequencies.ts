@@ -8,13 +8,17 @@ export interface Tables {
   tableOf: Uint8Array
 }
 
-/** Tables for counted numbers, and how many bits the classes take with them. */
+/** Tables for counted numbers. */
 export interface ChosenTables extends Tables {
+  /** How many bits the classes take with them. */
   bits: number
+  /** How many numbers of each class there are. */
+  totals: Uint32Array
 }
 
 /** Some contexts with one table. */
 interface Group {
+  /** Of each class that occurs in any context. */
   counts: Uint32Array
   contexts: number
   cost: number
@@ -36,31 +40,39 @@ export function mostTables(plainLength: number): number {
  * Undefined if all are 0. Time: at most quadratic in the contexts, of which there are 256 at most.
  */
 export function chooseTables(counts: Uint32Array, contexts: number, most: number): ChosenTables | undefined {
-  const classes = usedClasses(counts, contexts)
-  if (classes === 0) return undefined
-  const groups = groupsOf(counts, contexts, classes)
-  while (mergeBest(groups, most)) continue
-  const all = groups.map(group => frequenciesOf(group.counts))
+  const totals = totalsOf(counts, contexts)
+  const classes = Uint8Array.from(totals.keys()).filter(c => totals[c]! > 0)
+  if (classes.length === 0) return undefined
+  const groups = mergeAlike(groupsOf(counts, contexts, classes), most)
   const tableOf = new Uint8Array(contexts)
   let context = 0
-  for (const [table, group] of groups.entries()) tableOf.fill(table, context, (context += group.contexts))
-  const bits = groups.reduce((sum, group, table) => sum + codedBits(group.counts, all[table]!), 0)
-  return { all, tableOf, bits }
+  let bits = 0
+  const all = groups.map((group, table) => {
+    tableOf.fill(table, context, (context += group.contexts))
+    const frequencies = frequenciesOf(group.counts)
+    bits += codedBits(group.counts, frequencies)
+    const spread = new Uint16Array(CLASSES)
+    for (let i = 0; i < classes.length; i++) spread[classes[i]!] = frequencies[i]!
+    return spread
+  })
+  return { all, tableOf, bits, totals }
 }
 
-function usedClasses(counts: Uint32Array, contexts: number): number {
-  let classes = 0
-  for (let at = 0; at < contexts * CLASSES; at++) if (counts[at]! > 0 && at % CLASSES >= classes) classes = (at % CLASSES) + 1
-  return classes
+function totalsOf(counts: Uint32Array, contexts: number): Uint32Array {
+  const totals = new Uint32Array(CLASSES)
+  for (let at = 0; at < contexts * CLASSES; at++) totals[at % CLASSES]! += counts[at]!
+  return totals
 }
 
 /** A group for each context in use. Unused ones belong to the one before, or to the first. */
-function groupsOf(counts: Uint32Array, contexts: number, classes: number): Group[] {
+function groupsOf(counts: Uint32Array, contexts: number, classes: Uint8Array): Group[] {
   const groups: Group[] = []
   let unused = 0
   for (let context = 0; context < contexts; context++) {
-    const own = counts.slice(context * CLASSES, context * CLASSES + classes)
-    if (hasAny(own)) {
+    const own = new Uint32Array(classes.length)
+    let total = 0
+    for (let i = 0; i < own.length; i++) total += own[i] = counts[context * CLASSES + classes[i]!]!
+    if (total > 0) {
       groups.push({ counts: own, contexts: 1 + unused, cost: costOf(own) })
       unused = 0
     } else if (groups.length > 0) groups.at(-1)!.contexts++
@@ -69,32 +81,38 @@ function groupsOf(counts: Uint32Array, contexts: number, classes: number): Group
   return groups
 }
 
-function hasAny(counts: Uint32Array): boolean {
-  for (let c = 0; c < counts.length; c++) if (counts[c]! > 0) return true
-  return false
-}
-
-/** Merges the two neighbours that gain most by it. False if none gain and the tables are few enough. */
-function mergeBest(groups: (Group & { merged?: Group | undefined })[], most: number): boolean {
-  let best = -1
-  let greatest = groups.length > most ? -Infinity : 0
-  for (let i = 0; i + 1 < groups.length; i++) {
-    const [group, next] = [groups[i]!, groups[i + 1]!]
-    group.merged ??= merged(group, next)
-    const gain = group.cost + next.cost - group.merged.cost
-    if (gain <= greatest) continue
-    greatest = gain
-    best = i
+/**
+ * Merges neighbours that take less in one, pair by pair and again until there are none; then those that lose least,
+ * until they are few enough.
+ */
+function mergeAlike(all: readonly Group[], most: number): Group[] {
+  let groups = all
+  for (let before = Infinity; groups.length < before;) {
+    before = groups.length
+    const next: Group[] = []
+    for (let i = 0; i < before; i++) {
+      const group = groups[i]!
+      const other = groups[i + 1]
+      const together = other && merged(group, other)
+      if (together && together.cost < group.cost + other.cost) {
+        next.push(together)
+        i++
+      } else next.push(group)
+    }
+    groups = next
   }
-  if (best < 0) return false
-  groups.splice(best, 2, groups[best]!.merged!)
-  if (best > 0) groups[best - 1]!.merged = undefined
-  return true
+  const few = [...groups]
+  while (few.length > most) {
+    const losses = few.slice(1).map((group, i) => merged(few[i]!, group).cost - few[i]!.cost - group.cost)
+    const best = losses.indexOf(Math.min(...losses))
+    few.splice(best, 2, merged(few[best]!, few[best + 1]!))
+  }
+  return few
 }
 
 function merged(a: Group, b: Group): Group {
-  const counts = a.counts.slice()
-  for (let c = 0; c < counts.length; c++) counts[c]! += b.counts[c]!
+  const counts = new Uint32Array(a.counts.length)
+  for (let c = 0; c < counts.length; c++) counts[c] = a.counts[c]! + b.counts[c]!
   return { counts, contexts: a.contexts + b.contexts, cost: costOf(counts) }
 }
 
@@ -114,8 +132,8 @@ function costOf(counts: Uint32Array): number {
 }
 
 /** In proportion to the counts, at least 1 for each class that occurs. */
-function frequenciesOf(counts: Uint32Array): Frequencies {
-  const frequencies = new Uint16Array(CLASSES)
+function frequenciesOf(counts: Uint32Array): Uint16Array {
+  const frequencies = new Uint16Array(counts.length)
   const total = counts.reduce((sum, count) => sum + count, 0)
   const used = [...counts.keys()].filter(c => counts[c]! > 0).sort((a, b) => counts[b]! - counts[a]! || a - b)
   let left = TOTAL
@@ -130,9 +148,9 @@ function frequenciesOf(counts: Uint32Array): Frequencies {
   return frequencies
 }
 
-function codedBits(counts: Uint32Array, frequencies: Frequencies): number {
+function codedBits(counts: Uint32Array, frequencies: Uint16Array): number {
   let bits = 0
-  for (const [c, count] of counts.entries()) if (count > 0) bits += count * Math.log2(TOTAL / frequencies[c]!)
+  for (let c = 0; c < counts.length; c++) if (counts[c]! > 0) bits += counts[c]! * Math.log2(TOTAL / frequencies[c]!)
   return bits
 }
 

@@ -77,12 +77,10 @@ function survey(
   kernel.input.set(plain)
   if (base) kernel.base.set(base)
   kernel.count(0, plain.length)
-  const contexts = 2 ** model.bits
-  const tables = chooseTables(kernel.counts, contexts, mostTables(plain.length))
+  const tables = chooseTables(kernel.counts, 2 ** model.bits, mostTables(plain.length))
   if (!tables) return undefined
   const { bits } = classTables(model)
-  const { counts } = kernel
-  for (let at = 0; at < contexts * CLASSES; at++) if (counts[at]! > 0) tables.bits += counts[at]! * bits[at % CLASSES]!
+  for (let c = 0; c < CLASSES; c++) tables.bits += tables.totals[c]! * bits[c]!
   return tables
 }
 

@@ -125,10 +125,14 @@ export const CODE_WORDS = 4
 /** The code of each class: 2^44 / frequency, rounded up, in two words; the frequency; the sum of those before it. */
 export function fillCodes(frequencies: Frequencies, codes: Uint32Array): void {
   let before = 0
-  for (const [c, frequency] of frequencies.entries()) {
+  for (let c = 0; c < frequencies.length; c++) {
+    const frequency = frequencies[c]!
     if (frequency === 0) continue
     const reciprocal = Math.ceil(2 ** 44 / frequency)
-    codes.set([reciprocal % 2 ** 32, Math.floor(reciprocal / 2 ** 32), frequency, before], CODE_WORDS * c)
+    codes[CODE_WORDS * c] = reciprocal % 2 ** 32
+    codes[CODE_WORDS * c + 1] = Math.floor(reciprocal / 2 ** 32)
+    codes[CODE_WORDS * c + 2] = frequency
+    codes[CODE_WORDS * c + 3] = before
     before += frequency
   }
 }
@@ -136,7 +140,8 @@ export function fillCodes(frequencies: Frequencies, codes: Uint32Array): void {
 /** For each remainder: class, frequency - 1 and place among the class's remainders, of 8, 12 and 12 bits. */
 export function fillSlots(frequencies: Frequencies, slots: Uint32Array): void {
   let at = 0
-  for (const [c, frequency] of frequencies.entries()) {
+  for (let c = 0; c < frequencies.length; c++) {
+    const frequency = frequencies[c]!
     const slot = c | ((frequency - 1) << 8)
     for (let place = 0; place < frequency; place++) slots[at++] = slot | (place << 20)
   }

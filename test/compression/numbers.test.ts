@@ -208,10 +208,10 @@ describe('floats in matrices', () => {
     expect(readCodedMatrices(parameters, plain.length + 3)).toEqual(coded)
     expect(readCodedMatrices(Uint8Array.of(...parameters, 2), plain.length)).toEqual(coded)
     const tail = Buffer.concat([plain, Uint8Array.of(1, 2, 3)])
-    const head = packMeans(meansOf(plain, coded))
+    const head = packMeans(meansOf(plain, coded).means)
     const { means, length } = unpackMeans(Buffer.concat([head, plain]), coded)
     expect(length).toBe(head.length)
-    expect([...means]).toEqual([...meansOf(plain, coded)])
+    expect([...means]).toEqual([...meansOf(plain, coded).means])
     const contexts = contextsOf(coded, means)
     const stored = encodeNumbers(tail, model, [tail.length], contexts)!
     for (const kernel of [undefined, javascript]) {
@@ -220,7 +220,7 @@ describe('floats in matrices', () => {
   })
 
   it('take far less than in segments', () => {
-    const { numbers, tables } = sizeOfNumbers(plain, model, contextsOf(coded, meansOf(plain, coded)))
+    const { numbers, tables } = sizeOfNumbers(plain, model, contextsOf(coded, meansOf(plain, coded).means))
     const segments = sizeOfNumbers(plain, model, segmentsOf(plain.length, inSegments(model, plain.length)))
     expect(numbers + tables).toBeLessThan(0.92 * (segments.numbers + segments.tables))
   })
@@ -241,7 +241,8 @@ describe('floats in matrices', () => {
     const random = seededRandom(4)
     const alike = Float32Array.from({ length: 20_000 }, () => random() - 0.5)
     const own = { model: floatsModel(new Uint8Array(alike.buffer), 4, 23, true), matrices: [{ elements: 20_000, columns: 100, start: 0 }] }
-    const means = meansOf(new Uint8Array(alike.buffer), own)
+    const { means, gain } = meansOf(new Uint8Array(alike.buffer), own)
+    expect(gain).toBe(0)
     expect(new Set(means.subarray(0, 200)).size).toBe(1)
     expect(new Set(means.subarray(200))).toEqual(new Set([0]))
   })

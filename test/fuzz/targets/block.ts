@@ -185,7 +185,7 @@ function* layouts(): Generator<Uint8Array> {
       { elements: elements - 300, columns: 100, start: 0 },
     ]
     const matrixed = { model: floats.model, matrices }
-    const means = meansOf(values, matrixed)
+    const means = meansOf(values, matrixed).means
     const inRows = encodeNumbers(values, floats.model, [values.length], contextsOf(matrixed, means), packMeans(means))!
     yield made(11, [...codedFloatsParameters(floats)], [Buffer.concat([part(128 | CODEC_NUMBERS, own), Uint8Array.of(0xd1, 7)])], 1000)
     yield made(
