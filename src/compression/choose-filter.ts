@@ -163,10 +163,11 @@ export function chooseFilter(
   const sizes: [method: Method, size: number][] = []
   const prediction = base && predictionBy(base, element)
   const trySplit = (split: Split): number => sizes.push([split, sizeOf(split(sample, baseSample, [sample.length]), zstd) / FILTER_WINS])
-  if (prediction) trySplit(prediction)
-  // codes of bytes then gain nothing that the coding of floats does not
-  const isRandom = plain.length >= MIN_CODED_BYTES && exponentOf(element) !== undefined && hasRandomPlaces(sample, element.width)
-  if (!isRandom) {
+  // codes of bytes gain nothing that the coding of floats does not, unless something repeats
+  const isCoded = plain.length >= MIN_CODED_BYTES && exponentOf(element) !== undefined && (element.width === 2 || element.width === 4)
+  const isMoved = isCoded && base?.relation === 'delta' && mostDiffer(sample, baseSample!, element.width)
+  if (prediction && !isMoved) trySplit(prediction)
+  if (!isCoded || !hasRandomPlaces(sample, element.width)) {
     sizes.push(['whole', encodeWhole(sample, level, zstd).bytes.length], ['plane', encodePlane(sample, zstd).bytes.length])
     planeSplits(sample, element).forEach(trySplit)
   }
@@ -196,12 +197,18 @@ export function chooseFilter(
   return groups && groupsHelp(groups, prediction!, sampleOf(plain, base, GROUPS_SAMPLING), chunkLengths, zstd) ? groups : method
 }
 
-/** Whether the last places of floats of 2 or 4 bytes look random, and hardly any repeat. */
+/** Whether the last places of floats look random, and hardly any repeat. */
 function hasRandomPlaces(sample: Uint8Array, width: number): boolean {
-  if (width !== 2 && width !== 4) return false
   const lowest = new Uint8Array(sample.length / width)
   for (let i = 0; i < lowest.length; i++) lowest[i] = sample[i * width]!
   return looksCompressed(lowest)
+}
+
+/** Whether at least half of the elements differ from those of the base in their lowest byte. */
+function mostDiffer(sample: Uint8Array, base: Uint8Array, width: number): boolean {
+  let differing = 0
+  for (let at = 0; at < sample.length; at += width) if (sample[at] !== base[at]) differing++
+  return 2 * width * differing >= sample.length
 }
 
 /**

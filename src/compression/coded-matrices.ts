@@ -34,7 +34,7 @@ const SAMPLES = 64
 const MEAN_BITS = 6
 const SUBJECT = 'A block'
 
-/** The number of parameters of filter 13, without the element type that may follow; undefined if there are too few. */
+/** How many parameters filter 13 has, without the element type that may follow; undefined if there are too few. */
 export function matrixParameterCount({ length }: Uint8Array): number | undefined {
   if (length < HEAD_BYTES + MATRIX_BYTES) return undefined
   return length - ((length - HEAD_BYTES) % MATRIX_BYTES === 1 ? 1 : 0)
@@ -150,7 +150,7 @@ interface Sums {
   columns: Float64Array
   /** The mean of the share below. */
   middle: number
-  /** Squared distances from that, from the mean of the row, and from what row and column let expect; of a share of all. */
+  /** Squared distances from that, from the means of rows, and from what row and column let expect; of a share of all. */
   alone: number
   inRows: number
   inBoth: number
