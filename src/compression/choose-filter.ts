@@ -127,6 +127,8 @@ const INTEGER_STEPS: Record<ElementType['width'], StepShapes> = {
 }
 /** Types whose elements may be integers times scales. */
 const SCALED: Record<string, ScaledType | undefined> = { F32: 'fp32', BF16: 'bf16', F16: 'fp16' }
+/** Elements of a kind are in one place if so many times more of them follow each other than by chance. */
+const CLUSTERED = 1.2
 /** Rows and columns make floats smaller by no more than this factor. */
 const MATRICES_GAIN = 0.85
 /** They are tried if by their means they gain such a share, and must be smaller by this factor than segments. */
@@ -165,7 +167,7 @@ export function chooseFilter(
   const trySplit = (split: Split): number => sizes.push([split, sizeOf(split(sample, baseSample, [sample.length]), zstd) / FILTER_WINS])
   // codes of bytes gain nothing that the coding of floats does not, unless something repeats
   const isCoded = plain.length >= MIN_CODED_BYTES && exponentOf(element) !== undefined && (element.width === 2 || element.width === 4)
-  const isMoved = isCoded && base?.relation === 'delta' && mostDiffer(sample, baseSample!, element.width)
+  const isMoved = isCoded && base?.relation === 'delta' && differAllOver(sample, baseSample!, element.width)
   if (prediction && !isMoved) trySplit(prediction)
   if (!isCoded || !hasRandomPlaces(sample, element.width)) {
     sizes.push(['whole', encodeWhole(sample, level, zstd).bytes.length], ['plane', encodePlane(sample, zstd).bytes.length])
@@ -204,11 +206,23 @@ function hasRandomPlaces(sample: Uint8Array, width: number): boolean {
   return looksCompressed(lowest)
 }
 
-/** Whether at least half of the elements differ from those of the base in their lowest byte. */
-function mostDiffer(sample: Uint8Array, base: Uint8Array, width: number): boolean {
-  let differing = 0
-  for (let at = 0; at < sample.length; at += width) if (sample[at] !== base[at]) differing++
-  return 2 * width * differing >= sample.length
+/**
+ * Whether elements differ from those of the base all over: a tenth of them at least, and neither those that do nor those
+ * that don't are in one place, as rows that a step of training left alone. By their lowest bytes.
+ */
+function differAllOver(sample: Uint8Array, base: Uint8Array, width: number): boolean {
+  const counts = [0, 0]
+  const pairs = [0, 0]
+  let before = 2
+  for (let at = 0; at < sample.length; at += width) {
+    const kind = sample[at] === base[at] ? 0 : 1
+    counts[kind]!++
+    if (kind === before) pairs[kind]!++
+    before = kind
+  }
+  const all = counts[0]! + counts[1]!
+  const rare = counts[0]! < counts[1]! ? 0 : 1
+  return counts[1]! >= all / 10 && pairs[rare]! * all <= CLUSTERED * counts[rare]! ** 2
 }
 
 /**
