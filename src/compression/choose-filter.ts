@@ -207,8 +207,8 @@ function hasRandomPlaces(sample: Uint8Array, width: number): boolean {
 }
 
 /**
- * Whether elements differ from those of the base all over: a tenth of them at least, and neither those that do nor those
- * that don't are in one place, as rows that a step of training left alone. By their lowest bytes.
+ * Whether elements differ from those of the base all over: a tenth of them at least, and neither those that do nor
+ * those that don't are in one place, as rows that a step of training left alone. By their lowest bytes.
  */
 function differAllOver(sample: Uint8Array, base: Uint8Array, width: number): boolean {
   const counts = [0, 0]

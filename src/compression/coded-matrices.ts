@@ -40,7 +40,7 @@ export function matrixParameterCount({ length }: Uint8Array): number | undefined
   return length - ((length - HEAD_BYTES) % MATRIX_BYTES === 1 ? 1 : 0)
 }
 
-/** Parameters of filter 13: `width, rotated, fine`, two bytes of `origin`; `elements, columns, start` of each matrix. */
+/** Parameters of filter 13: `width, rotated, fine`, two bytes of `origin`, then `elements, columns, start` of each. */
 export function codedMatricesParameters({ model: { width, mode, classes }, matrices }: CodedMatrices): Uint8Array {
   const parameters = Buffer.alloc(HEAD_BYTES + MATRIX_BYTES * matrices.length)
   parameters.set([width, mode === 'rotated' ? 1 : 0, classes.fine])
@@ -150,7 +150,7 @@ interface Sums {
   columns: Float64Array
   /** The mean of the share below. */
   middle: number
-  /** Squared distances from that, from the means of rows, and from what row and column let expect; of a share of all. */
+  /** Squared distances from that, from the means of rows, and from what row and column let expect; of a share. */
   alone: number
   inRows: number
   inBoth: number

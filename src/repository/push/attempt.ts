@@ -1,6 +1,6 @@
 import type { Chunker } from '../../chunking/chunker.ts'
 import type { TensorPlace } from '../../chunking/cut-tensors.ts'
-import { columnsOf } from '../../chunking/layouts/span.ts'
+import { columnsOf } from '../../chunking/tensor-layout.ts'
 import type { Level } from '../../compression/limits.ts'
 import { looksCompressed } from '../../compression/sample.ts'
 import type { WalkedEntry, WalkResult } from '../../local/walk.ts'
