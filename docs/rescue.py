@@ -479,21 +479,42 @@ def join_contexts(reader, plain_length):
     return b"".join(bytes(found[lane::4]) for lane in range(4)) + tail
 
 
-def number_model(block, base, lengths):
-    """What the numbers of a block with filter 11 or 12 are: the width of the elements; (smallest number, low bits) of each
+def matrix_contexts(reader, matrices):
+    """The context of each element of a block with filter 13, from the means of rows and columns that come first in it."""
+    counts = [(-((-start - elements) // columns), columns) for elements, columns, start in matrices]
+    packed = reader.take(reader.varint(len(reader.data)))
+    means = Reader(decode(2, packed, sum(map(sum, counts))), "means")
+    contexts = []
+    for (elements, columns, start), (rows, _) in zip(matrices, counts):
+        of_rows, of_columns = means.take(rows), means.take(columns)
+        found = [min(255, row + column) for row in of_rows for column in of_columns]
+        contexts += found[start : start + elements]
+    return contexts
+
+
+def number_model(block, base, lengths, reader):
+    """What the numbers of a block with filter 11, 12 or 13 are: the width of the elements; (smallest number, low bits) of each
     class; the contexts, and the context of each element; a function (numbers, base) -> elements."""
-    parameters, own = block.parameters, {11: 6, 12: 8}[block.filter]
+    parameters = block.parameters
+    own = {11: 6, 12: 8, 13: len(parameters) - (len(parameters) - 5) % 12}[block.filter]
     if len(parameters) not in (own, own + 1) or [part[0] for part in block.parts] != [4]:
         raise Damaged(f"filter {block.filter} can't have these parameters or parts")
     width, count = parameters[0], block.plain // max(1, parameters[0])
-    if block.filter == 11:
-        _, rotated, fine, segment, origin = struct.unpack("<4BH", parameters[:6])
-        fits = width in (2, 4) and rotated < 2 and fine < 8 * width and segment <= 22 and block.plain <= width << segment + 8
-        if not fits or origin >> 8 * width - fine:
-            raise Damaged("filter 11 can't have these parameters")
+    if block.filter in (11, 13):
+        matrices = list(struct.iter_unpack("<3I", parameters[5:own])) if block.filter == 13 else []
+        if block.filter == 11:
+            _, rotated, fine, segment, origin = struct.unpack("<4BH", parameters[:6])
+            fits = segment <= 22 and block.plain <= width << segment + 8
+        else:
+            _, rotated, fine, origin = struct.unpack("<3BH", parameters[:5])
+            fits = matrices and all(0 < columns <= elements and start < columns for elements, columns, start in matrices)
+            fits = fits and sum(elements for elements, _, _ in matrices) == count
+        if not fits or width not in (2, 4) or rotated > 1 or fine >= 8 * width or origin >> 8 * width - fine:
+            raise Damaged(f"filter {block.filter} can't have these parameters")
+        contexts = matrix_contexts(reader, matrices) if block.filter == 13 else [number >> segment for number in range(count)]
         kinds = [((origin + number) << fine, fine) for number in range(255)] + [(0, 8 * width)]
         back = (lambda data, _: rotate_back(data, width)) if rotated else (lambda data, _: data)
-        return width, kinds, 256, [number >> segment for number in range(count)], back
+        return width, kinds, 256, contexts, back
     _, fine, shift, bits, center = struct.unpack("<4Bi", parameters[:8])
     classes = (8 * width - fine + 1) << fine if width in (1, 2, 4) and fine < 8 * width else 0
     whole = not any(length % width for length in lengths[:-1]) if classes else False
@@ -508,9 +529,9 @@ def number_model(block, base, lengths):
 
 
 def join_numbers(block, stored, base, lengths):
-    """The plain bytes of a block with filter 11 or 12: numbers in classes, each coded by the table of its context."""
-    width, kinds, contexts, context_of, back = number_model(block, base, lengths)
+    """The plain bytes of a block with filter 11, 12 or 13: numbers in classes, each coded by the table of its context."""
     reader, plain, begin = Reader(stored, "numbers"), [], 0
+    width, kinds, contexts, context_of, back = number_model(block, base, lengths, reader)
     tables = read_frequencies(reader, contexts, len(kinds), min(64, (block.plain + 1023) // 1024))
     made = {id(table): slots(table, kinds) for table in tables}
     tables = [made[id(table)] for table in tables]
@@ -1021,7 +1042,7 @@ class Repository:
             at, lost = self.twice[number]
             self.kept.seek(at)
             return self.kept.read(block.plain), lost
-        if block.filter > 12:
+        if block.filter > 13:
             raise Damaged(f"filter {block.filter}: needs a newer rescue.py")
         stored = self.read(block.pack, block.offset, block.stored)
         for codec, length, plain_length in block.parts if block.filter < 11 else ():

@@ -9,7 +9,7 @@ import { findSafetensors, maySafetensors } from './layouts/safetensors.ts'
 import { checkSpans, type ReadAt, type TensorSpan } from './layouts/span.ts'
 import { isZip } from './layouts/zip.ts'
 
-export type { ReadAt, TensorSpan } from './layouts/span.ts'
+export { columnsOf, type ReadAt, type TensorSpan } from './layouts/span.ts'
 
 type Layout = (size: number, read: ReadAt) => Promise<TensorSpan[]>
 

@@ -3,16 +3,16 @@
  * element types, but no chunks, packs or files.
  */
 
-import type { NumberModel } from '../kernels/numbers.ts'
 import { equalBytes } from '../util/bytes.ts'
 import type { ElementType } from '../util/element-type.ts'
 import { corrupt, isAppError, newerFormat } from '../util/errors.ts'
 import { freeUnusedBuffers } from '../util/memory/unused-memory.ts'
-import type { BlockBase, Method } from './choose-filter.ts'
+import type { BlockBase, Coding, Method } from './choose-filter.ts'
 import { chooseFilter, splitOfNumbers } from './choose-filter.ts'
 import type { PartLayout } from './codecs.ts'
-import { codedDeltaParameters, FILTER_CODED_DELTA, readCodedDelta } from './coded-delta.ts'
-import { type CodedFloats, codedFloatsParameters, FILTER_CODED_FLOATS, readCodedFloats, segmentsOf } from './coded-floats.ts'
+import { FILTER_CODED_DELTA, readCodedDelta } from './coded-delta.ts'
+import { FILTER_CODED_FLOATS, readCodedFloats, segmentsOf } from './coded-floats.ts'
+import { contextsOf, FILTER_CODED_MATRICES, type Matrix, readCodedMatrices, unpackMeans } from './coded-matrices.ts'
 import { checkPart, CODEC_NUMBERS, CODEC_RAW, decodePart } from './codecs.ts'
 import { elementTypeId } from './element-type-ids.ts'
 import { encodeCopies } from './encode-copies.ts'
@@ -33,6 +33,7 @@ import type { ZstdCodec } from './zstd/codec.ts'
 
 export { FILTER_NONE } from './filters.ts'
 export type { BlockBase } from './choose-filter.ts'
+export type { Matrix } from './coded-matrices.ts'
 
 /**
  * `compressed`: the file is likely compressed (`looksCompressed`), so the block is stored raw unless a sample of it
@@ -53,6 +54,11 @@ export interface BlockRequest {
   element?: ElementType | undefined
   /** For a tensor of records: where in the block the first whole one begins. */
   start?: number | undefined
+  /**
+   * For a tensor of floats: the matrices that its elements make up, as far as the shapes of tensors tell. Those with 0
+   * columns have an unknown shape, or only one dimension.
+   */
+  matrices?: readonly Matrix[] | undefined
   /**
    * For a tensor: the bytes that it may be predicted from. The filter of the result shows whether they were used: see
    * `usesBase`.
@@ -160,7 +166,8 @@ function decodeInPlace(
   if (isFields(filter)) return joinFields({ filter, parameters, streams: decodeParts(parts, stored, zstd) })
   if (isRecords(filter)) return joinRecords({ filter, parameters, planes: decodeParts(parts, stored, zstd) }, base)
   if (filter === FILTER_SCALED) return joinScaled({ parameters, planes: decodeParts(parts, stored, zstd) })
-  if (filter === FILTER_CODED_DELTA || filter === FILTER_CODED_FLOATS) return joinNumbers(layout, stored, base, chunkLengths)
+  if ([FILTER_CODED_DELTA, FILTER_CODED_FLOATS, FILTER_CODED_MATRICES].includes(filter))
+    return joinNumbers(layout, stored, base, chunkLengths)
   const lengths = planeLengths(filter, parameters, plainLength)
   if (lengths.length !== parts.length || !parts.every((part, i) => part.plainLength === lengths[i])) {
     throw corrupt('A block', 'its parts are not what its filter makes')
@@ -182,6 +189,11 @@ function joinNumbers(
   if (filter === FILTER_CODED_FLOATS) {
     const floats = readCodedFloats(parameters, plainLength)
     return decodeNumbers(stored, floats.model, [plainLength], segmentsOf(plainLength, floats))
+  }
+  if (filter === FILTER_CODED_MATRICES) {
+    const coded = readCodedMatrices(parameters, plainLength)
+    const { means, length } = unpackMeans(stored, coded)
+    return decodeNumbers(stored.subarray(length), coded.model, [plainLength], contextsOf(coded, means))
   }
   const model = readCodedDelta(parameters)
   if (base?.length !== plainLength) throw corrupt('A block', `its base has ${base?.length ?? 0} bytes where ${plainLength} are needed`)
@@ -227,8 +239,8 @@ function inOne(plain: Uint8Array, { level, withoutCopies = false }: BlockRequest
 }
 
 function encodeTensor(plain: Uint8Array, request: BlockRequest, zstd: ZstdCodec | undefined): Encoding | undefined {
-  const { level, base, element = { width: 1, kind: 'unknown' }, chunkLengths = [plain.length] } = request
-  const method = chooseFilter(plain, element, base, chunkLengths, level, zstd, request.start)
+  const { level, base, element = { width: 1, kind: 'unknown' }, chunkLengths = [plain.length], start, matrices } = request
+  const method = chooseFilter(plain, { element, base, chunkLengths, start, matrices }, level, zstd)
   if (method === undefined) return undefined
   const encoding =
     method === 'whole'
@@ -241,16 +253,11 @@ function encodeTensor(plain: Uint8Array, request: BlockRequest, zstd: ZstdCodec 
 
 function coded(
   plain: Uint8Array,
-  method: NumberModel | CodedFloats,
+  { filter, parameters, model, contexts, head }: Coding,
   base: BlockBase | undefined,
   chunkLengths: readonly number[],
 ): Encoding | undefined {
-  const isDelta = 'mode' in method
-  const bytes = isDelta
-    ? encodeNumbers(plain, method, chunkLengths, base!.bytes)
-    : encodeNumbers(plain, method.model, [plain.length], segmentsOf(plain.length, method))
-  const parameters = isDelta ? codedDeltaParameters(method) : codedFloatsParameters(method)
-  const filter = isDelta ? FILTER_CODED_DELTA : FILTER_CODED_FLOATS
+  const bytes = encodeNumbers(plain, model, contexts ? [plain.length] : chunkLengths, contexts ?? base!.bytes, head)
   return bytes && { filter, parameters, parts: [{ plain, encoded: { codec: CODEC_NUMBERS, bytes } }] }
 }
 
@@ -259,7 +266,7 @@ function whole(plain: Uint8Array, level: Level, zstd: ZstdCodec | undefined): En
 }
 
 function byMethod(
-  method: Exclude<Method, 'whole' | NumberModel | CodedFloats>,
+  method: Exclude<Method, 'whole' | Coding>,
   plain: Uint8Array,
   zstd: ZstdCodec | undefined,
   base?: BlockBase,

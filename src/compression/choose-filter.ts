@@ -2,8 +2,17 @@ import type { NumberModel } from '../kernels/numbers.ts'
 import { type GroupKey, isGroupKey } from '../kernels/planes.ts'
 import type { ElementType } from '../util/element-type.ts'
 import { chooseRecords } from './choose-records.ts'
-import { deltaModel, medianDifference } from './coded-delta.ts'
-import { type CodedFloats, floatsModel, segmentsOf } from './coded-floats.ts'
+import { codedDeltaParameters, deltaModel, FILTER_CODED_DELTA, medianDifference } from './coded-delta.ts'
+import { codedFloatsParameters, FILTER_CODED_FLOATS, floatsModel, inSegments, segmentsOf } from './coded-floats.ts'
+import {
+  codedMatricesParameters,
+  contextsOf,
+  FILTER_CODED_MATRICES,
+  meansOf,
+  matricesOf,
+  type Matrix,
+  packMeans,
+} from './coded-matrices.ts'
 import { encodePlane } from './encode-plane.ts'
 import { encodeWhole } from './encode-whole.ts'
 import { entropyOf } from './entropy.ts'
@@ -20,6 +29,7 @@ import {
 import type { Level } from './limits.ts'
 import { sizeOfNumbers } from './numbers.ts'
 import { splitRecords } from './records.ts'
+import { looksCompressed } from './sample.ts'
 import { type ScaledType, seemsScaled, splitScaled } from './scaled.ts'
 import type { StepWidth } from './steps.ts'
 import type { ZstdCodec } from './zstd/codec.ts'
@@ -36,7 +46,27 @@ export interface BlockBase {
 }
 
 /** How to store a tensor's bytes: encoded unsplit, in one of two ways, split by a filter, or coded as numbers. */
-export type Method = 'whole' | 'plane' | Split | NumberModel | CodedFloats
+export type Method = 'whole' | 'plane' | Split | Coding
+
+/** A block of numbers, all in one part. */
+export interface Coding {
+  filter: number
+  parameters: Uint8Array
+  model: NumberModel
+  /** Of each element, for models that have no base. */
+  contexts?: Uint8Array
+  /** Stored before the numbers. */
+  head?: Uint8Array
+}
+
+/** What is known of a block of a tensor: see `BlockRequest`. */
+export interface TensorContent {
+  element: ElementType
+  base: BlockBase | undefined
+  chunkLengths: readonly number[]
+  start: number | undefined
+  matrices: readonly Matrix[] | undefined
+}
 
 /** Splits a block. */
 export type Split = (plain: Uint8Array, base: Uint8Array | undefined, chunkLengths: readonly number[]) => FilteredBlock
@@ -97,6 +127,13 @@ const INTEGER_STEPS: Record<ElementType['width'], StepShapes> = {
 }
 /** Types whose elements may be integers times scales. */
 const SCALED: Record<string, ScaledType | undefined> = { F32: 'fp32', BF16: 'bf16', F16: 'fp16' }
+/** Elements of a kind are in one place if so many times more of them follow each other than by chance. */
+const CLUSTERED = 1.2
+/** Rows and columns make floats smaller by no more than this factor. */
+const MATRICES_GAIN = 0.85
+/** They are tried if by their means they gain such a share, and must be smaller by this factor than segments. */
+const MATRICES_PAY = 0.003
+const MATRICES_WIN = 0.998
 /** Tables take more than fewer bytes gain. */
 const MIN_CODED_BYTES = 4096
 /** A filter must be smaller by this factor than the best method without one, because undoing it takes time. */
@@ -120,21 +157,21 @@ const EXPONENTS: Record<string, GroupKey | undefined> = {
  */
 export function chooseFilter(
   plain: Uint8Array,
-  element: ElementType,
-  base: BlockBase | undefined,
-  chunkLengths: readonly number[],
+  { element, base, chunkLengths, start = 0, matrices = [] }: TensorContent,
   level: Level,
   zstd: ZstdCodec | undefined,
-  start = 0,
 ): Method | undefined {
   const [sample, baseSample] = sampleOf(plain, base, SAMPLING)
-  const sizes: [method: Method, size: number][] = [
-    ['whole', encodeWhole(sample, level, zstd).bytes.length],
-    ['plane', encodePlane(sample, zstd).bytes.length],
-  ]
+  const sizes: [method: Method, size: number][] = []
   const prediction = base && predictionBy(base, element)
-  for (const split of [...(prediction ? [prediction] : []), ...planeSplits(sample, element)]) {
-    sizes.push([split, sizeOf(split(sample, baseSample, [sample.length]), zstd) / FILTER_WINS])
+  const trySplit = (split: Split): number => sizes.push([split, sizeOf(split(sample, baseSample, [sample.length]), zstd) / FILTER_WINS])
+  // codes of bytes gain nothing that the coding of floats does not, unless something repeats
+  const isCoded = plain.length >= MIN_CODED_BYTES && exponentOf(element) !== undefined && (element.width === 2 || element.width === 4)
+  const isMoved = isCoded && base?.relation === 'delta' && differAllOver(sample, baseSample!, element.width)
+  if (prediction && !isMoved) trySplit(prediction)
+  if (!isCoded || !hasRandomPlaces(sample, element.width)) {
+    sizes.push(['whole', encodeWhole(sample, level, zstd).bytes.length], ['plane', encodePlane(sample, zstd).bytes.length])
+    planeSplits(sample, element).forEach(trySplit)
   }
   const steps = element.kind === 'int' ? integerSteps(plain, element) : undefined
   if (steps) sizes.push([steps, sizeOf(steps(sample, undefined, []), zstd) / STEPS_WIN])
@@ -154,11 +191,38 @@ export function chooseFilter(
   }
   if (base?.relation === 'delta' && plain.length >= MIN_CODED_BYTES)
     sizes.push(...codedDeltas(sample, baseSample!, element, sample.length / plain.length))
-  if (plain.length >= MIN_CODED_BYTES) sizes.push(...codedFloats(sample, element, sample.length / plain.length))
+  if (plain.length >= MIN_CODED_BYTES)
+    sizes.push(...codedFloats(plain, sample, element, matrices, Math.min(...sizes.map(([, size]) => size))))
   const [method, size] = sizes.reduce((best, next) => (next[1] < best[1] ? next : best))
   if (size >= sample.length) return undefined
   const groups = method === prediction && base?.relation === 'delta' ? groupedDelta(element) : undefined
   return groups && groupsHelp(groups, prediction!, sampleOf(plain, base, GROUPS_SAMPLING), chunkLengths, zstd) ? groups : method
+}
+
+/** Whether the last places of floats look random, and hardly any repeat. */
+function hasRandomPlaces(sample: Uint8Array, width: number): boolean {
+  const lowest = new Uint8Array(sample.length / width)
+  for (let i = 0; i < lowest.length; i++) lowest[i] = sample[i * width]!
+  return looksCompressed(lowest)
+}
+
+/**
+ * Whether elements differ from those of the base all over: a tenth of them at least, and neither those that do nor
+ * those that don't are in one place, as rows that a step of training left alone. By their lowest bytes.
+ */
+function differAllOver(sample: Uint8Array, base: Uint8Array, width: number): boolean {
+  const counts = [0, 0]
+  const pairs = [0, 0]
+  let before = 2
+  for (let at = 0; at < sample.length; at += width) {
+    const kind = sample[at] === base[at] ? 0 : 1
+    counts[kind]!++
+    if (kind === before) pairs[kind]!++
+    before = kind
+  }
+  const all = counts[0]! + counts[1]!
+  const rare = counts[0]! < counts[1]! ? 0 : 1
+  return counts[1]! >= all / 10 && pairs[rare]! * all <= CLUSTERED * counts[rare]! ** 2
 }
 
 /**
@@ -211,26 +275,57 @@ function predictionBy({ relation }: BlockBase, { width }: ElementType): Split {
 }
 
 /** The differences as numbers, around 0 and around their median. The tables count only by the sample's share. */
-function codedDeltas(sample: Uint8Array, base: Uint8Array, element: ElementType, share: number): [NumberModel, number][] {
+function codedDeltas(sample: Uint8Array, base: Uint8Array, element: ElementType, share: number): [Coding, number][] {
   const { width } = element
   if (width !== 2 && width !== 4) return []
   const key = exponentOf(element) ?? { shift: 0, bits: 0 }
   return [...new Set([0, medianDifference(sample, base, width)])].map(center => {
     const model = deltaModel(width, key, center)
     const { numbers, tables } = sizeOfNumbers(sample, model, base)
-    return [model, numbers + tables * share]
+    return [{ filter: FILTER_CODED_DELTA, parameters: codedDeltaParameters(model), model }, numbers + tables * share]
   })
 }
 
-/** The values as numbers. Segments of the sample may be far from each other in the block, as they differ there, too. */
-function codedFloats(sample: Uint8Array, element: ElementType, share: number): [CodedFloats, number][] {
+/**
+ * The values as numbers, by segments and by rows and columns. Segments of the sample may be far from each other in the
+ * block, as they differ there, too. Rows are not tried if the `least` size of others is far below that of segments.
+ */
+function codedFloats(
+  plain: Uint8Array,
+  sample: Uint8Array,
+  element: ElementType,
+  known: readonly Matrix[],
+  least: number,
+): [Coding, number][] {
   const { width } = element
   const exponent = exponentOf(element)
   if (!exponent || (width !== 2 && width !== 4)) return []
-  const floats = floatsModel(sample, sample.length / share, width, exponent.shift, hasSigns(sample, width))
+  const share = sample.length / plain.length
+  const model = floatsModel(sample, width, exponent.shift, hasSigns(sample, width))
+  const floats = inSegments(model, plain.length)
   const windows = { ...floats, segment: Math.log2(SAMPLING.windowBytes / width) }
-  const { numbers, tables } = sizeOfNumbers(sample, floats.model, segmentsOf(sample.length, windows))
-  return [[floats, (numbers + tables * share) / FILTER_WINS]]
+  const sizeWith = (contexts: Uint8Array, head: number): number => {
+    const { numbers, tables } = sizeOfNumbers(sample, model, contexts)
+    return (numbers + (tables + head) * share) / FILTER_WINS
+  }
+  const inWindows = sizeWith(segmentsOf(sample.length, windows), 0)
+  const codings: [Coding, number][] = [
+    [
+      { filter: FILTER_CODED_FLOATS, parameters: codedFloatsParameters(floats), model, contexts: segmentsOf(plain.length, floats) },
+      inWindows,
+    ],
+  ]
+  const matrices = least > MATRICES_GAIN * inWindows ? matricesOf(known, Math.floor(plain.length / width)) : undefined
+  if (!matrices) return codings
+  const coded = { model, matrices }
+  const { means, gain } = meansOf(plain, coded)
+  if (gain < MATRICES_PAY * plain.length) return codings
+  const contexts = contextsOf(coded, means)
+  const head = packMeans(means)
+  const starts = sampleStarts(plain.length, SAMPLING).map(start => start / width)
+  const size = sizeWith(gather(contexts, starts, SAMPLING.windowBytes / width), head.length)
+  codings.push([{ filter: FILTER_CODED_MATRICES, parameters: codedMatricesParameters(coded), model, contexts, head }, size / MATRICES_WIN])
+  return codings
 }
 
 function planeSplits(sample: Uint8Array, { width, kind }: ElementType): Split[] {

@@ -16,7 +16,7 @@ export const CODEC_ZSTD = 1
 export const CODEC_DEFLATE = 2
 /** `u8 count`, that many symbols, then raw deflate of pairs of them: see pairs.ts. Not written any more. */
 export const CODEC_PAIRS = 3
-/** Numbers in contexts, of blocks with filter 11 or 12: see numbers.ts. */
+/** Numbers in contexts, of blocks with filter 11, 12 or 13: see numbers.ts. */
 export const CODEC_NUMBERS = 4
 /** Literals, and copies of what was decoded before (copies.ts), in four pieces with codecs of their own. */
 export const CODEC_COPIES = 5
@@ -124,7 +124,8 @@ function inflatePairs(stored: Uint8Array, plainLength: number): Uint8Array {
   return unpackPairs({ symbols: stored.subarray(1, end), pairs: inflate(stored.subarray(end), Math.ceil(plainLength / 2)) }, plainLength)
 }
 
-function inflate(stored: Uint8Array, plainLength: number): Uint8Array {
+/** Throws `corrupt` unless the raw deflate of `stored` has so many plain bytes, and nothing follows it. */
+export function inflate(stored: Uint8Array, plainLength: number): Uint8Array {
   // one byte more than needed: node:zlib allocates a second buffer when the first one is full
   const options = { maxOutputLength: plainLength, chunkSize: chunkSizeFor(plainLength + 1), info: true }
   let result: ReturnType<typeof outputOf>

@@ -1,4 +1,3 @@
-import { endianness } from 'node:os'
 import { isModel, type NumberModel } from '../kernels/numbers.ts'
 import { corrupt } from '../util/errors.ts'
 
@@ -20,10 +19,10 @@ export interface CodedFloats {
 }
 
 /**
- * Floats with an exponent from bit `exponent` on, in a block of `plainLength` bytes like `sample`. `rotated` moves
- * their signs to the lowest bits. The classes end a little above the greatest exponent of the sample.
+ * Floats like those of `sample`, with an exponent from bit `exponent` on. `rotated` moves their signs to the lowest
+ * bits. The classes end a little above the greatest exponent of the sample. The contexts are bytes.
  */
-export function floatsModel(sample: Uint8Array, plainLength: number, width: 2 | 4, exponent: number, rotated: boolean): CodedFloats {
+export function floatsModel(sample: Uint8Array, width: 2 | 4, exponent: number, rotated: boolean): NumberModel {
   const fine = exponent - TOP + (rotated ? 1 : 0)
   const view = new DataView(sample.buffer, sample.byteOffset, sample.length)
   const sign = rotated ? 2 ** (8 * width - 1) - 1 : 2 ** 32 - 1
@@ -33,24 +32,34 @@ export function floatsModel(sample: Uint8Array, plainLength: number, width: 2 | 
     if (magnitude >>> 0 > greatest) greatest = magnitude >>> 0
   }
   const origin = Math.max(0, Math.floor(greatest / 2 ** (exponent - TOP)) + 2 ** TOP - CLASSES)
-  const elements = plainLength / width
+  return modelOf(width, rotated, fine, origin)
+}
+
+/** In a block of `plainLength` bytes. */
+export function inSegments(model: NumberModel, plainLength: number): CodedFloats {
+  const elements = plainLength / model.width
   let segment = 0
   while (elements > SEGMENTS * 2 ** segment) segment++
-  return { model: modelOf(width, rotated, fine, origin), segment }
+  return { model, segment }
 }
 
 function modelOf(width: 2 | 4, rotated: boolean, fine: number, origin: number): NumberModel {
   return { width, mode: rotated ? 'rotated' : 'plain', center: 0, classes: { kind: 'steps', fine, origin }, ...CONTEXTS }
 }
 
-/** What stands in for a base: elements with the numbers of their segments. */
+/** The model that parameters state; undefined if there is none. */
+export function classesModel(width: number, rotated: number, fine: number, origin: number): NumberModel | undefined {
+  if ((width !== 2 && width !== 4) || rotated > 1) return undefined
+  const model = modelOf(width, rotated === 1, fine, origin)
+  return isModel(model) ? model : undefined
+}
+
+/** The context of each element: the number of its segment. */
 export function segmentsOf(plainLength: number, { model: { width }, segment }: CodedFloats): Uint8Array {
-  const count = Math.ceil(plainLength / width)
-  const numbers = width === 2 ? new Uint16Array(count) : new Uint32Array(count)
-  const place = endianness() === 'LE' ? 1 : 2 ** (8 * width - 8)
-  for (let number = 1; number * 2 ** segment < count; number++)
-    numbers.fill(number * place, number * 2 ** segment, (number + 1) * 2 ** segment)
-  return new Uint8Array(numbers.buffer, 0, plainLength)
+  const contexts = new Uint8Array(Math.floor(plainLength / width))
+  for (let number = 1; number * 2 ** segment < contexts.length; number++)
+    contexts.fill(number, number * 2 ** segment, (number + 1) * 2 ** segment)
+  return contexts
 }
 
 /** Parameters of filter 11: `width, rotated, fine, segment` and two bytes of `origin`. */
@@ -64,11 +73,10 @@ export function codedFloatsParameters({ model: { width, mode, classes }, segment
  * filter 11 cannot have.
  */
 export function readCodedFloats(parameters: Uint8Array, plainLength: number): CodedFloats {
-  const [width, rotated, fine, segment, low, high] = parameters as unknown as [2, number, number, number, number, number]
+  const [width, rotated, fine, segment, low, high] = parameters as unknown as [number, number, number, number, number, number]
   if (parameters.length === 6 || parameters.length === 7) {
-    const model = modelOf(width, rotated === 1, fine, low + 256 * high)
-    const isShape = [2, 4].includes(width) && rotated <= 1 && segment <= 22 && plainLength <= width * SEGMENTS * 2 ** segment
-    if (isShape && isModel(model)) return { model, segment }
+    const model = classesModel(width, rotated, fine, low + 256 * high)
+    if (model && segment <= 22 && plainLength <= width * SEGMENTS * 2 ** segment) return { model, segment }
   }
   throw corrupt('A block', `filter ${FILTER_CODED_FLOATS} cannot have the parameters [${parameters.subarray(0, 8).join(', ')}]`)
 }

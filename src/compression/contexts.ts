@@ -31,7 +31,7 @@ export function encodeContexts(plain: Uint8Array, share = 1, kernel = sharedKern
   kernel.input.set(plain)
   const classes = kernel.countBytes(plain.length) + 1
   const most = Math.min(MAX_TABLES, Math.ceil(plain.length / share / TABLE_SPACING))
-  const tables = chooseTables(kernel.counts, classes, most, classes, Math.ceil(plain.length / MAX_GROUPS))
+  const tables = chooseTables(kernel.counts, classes, most, Math.ceil(plain.length / MAX_GROUPS))
   if (!tables) return undefined
   const out = new ByteWriter(plain.length)
   tables.tableOf = allContexts(tables.tableOf)

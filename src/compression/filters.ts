@@ -11,6 +11,7 @@ import {
 import { corrupt } from '../util/errors.ts'
 import { FILTER_CODED_DELTA } from './coded-delta.ts'
 import { FILTER_CODED_FLOATS } from './coded-floats.ts'
+import { FILTER_CODED_MATRICES, matrixParameterCount } from './coded-matrices.ts'
 import { elementTypeName } from './element-type-ids.ts'
 import { addSteps, isSteps, predictSteps, type Steps, type StepWidth, turned } from './steps.ts'
 
@@ -255,6 +256,7 @@ export function parameterCount(filter: number, parameters: Uint8Array): number |
   if (filter === FILTER_RECORDS || filter === FILTER_RECORD_DELTAS) return recordParameterCount(parameters)
   if (filter === FILTER_CODED_FLOATS) return 6
   if (filter === FILTER_CODED_DELTA) return 8
+  if (filter === FILTER_CODED_MATRICES) return matrixParameterCount(parameters)
   return [0, 2, 1, 1, undefined, 3, 4, undefined, 2][filter]
 }
 
@@ -293,7 +295,9 @@ export function elementWidthOf({ filter, parameters }: Pick<FilteredBlock, 'filt
   if (filter === FILTER_NARROW) return 2
   if (filter === FILTER_RECORD_DELTAS) return undefined
   if (filter === FILTER_SCALED) return parameters[0] === 0 ? 4 : 2
-  return [FILTER_PLANES, FILTER_STEPS, FILTER_CODED_FLOATS].includes(filter) || usesBase(filter) ? parameters[0] : undefined
+  return [FILTER_PLANES, FILTER_STEPS, FILTER_CODED_FLOATS, FILTER_CODED_MATRICES].includes(filter) || usesBase(filter)
+    ? parameters[0]
+    : undefined
 }
 
 function sum(numbers: readonly number[]): number {

@@ -8,13 +8,17 @@ export interface Tables {
   tableOf: Uint8Array
 }
 
-/** Tables for counted numbers, and how many bits the classes take with them. */
+/** Tables for counted numbers. */
 export interface ChosenTables extends Tables {
+  /** How many bits the classes take with them. */
   bits: number
+  /** How many numbers of each class there are. */
+  totals: Uint32Array
 }
 
 /** Some contexts with one table. */
 interface Group {
+  /** Of each class that occurs in any context. */
   counts: Uint32Array
   contexts: number
   cost: number
@@ -36,53 +40,54 @@ export function mostTables(plainLength: number): number {
  * share one with the next anyway, which saves time. `counts` has 256 counts for each context; those from `classes` on
  * are 0. Undefined if all are 0. Time: at most quadratic in the contexts, of which there are 256 at most.
  */
-export function chooseTables(
-  counts: Uint32Array,
-  contexts: number,
-  most: number,
-  classes = usedClasses(counts, contexts),
-  least = 1,
-): ChosenTables | undefined {
-  if (classes === 0) return undefined
-  const groups = groupsOf(counts, contexts, classes, least)
-  while (mergeBest(groups, most)) continue
-  const all = groups.map(group => frequenciesOf(group.counts))
+export function chooseTables(counts: Uint32Array, contexts: number, most: number, least = 1): ChosenTables | undefined {
+  const totals = totalsOf(counts, contexts)
+  const classes = Uint8Array.from(totals.keys()).filter(c => totals[c]! > 0)
+  if (classes.length === 0) return undefined
+  const groups = mergeAlike(groupsOf(counts, contexts, classes, least), most)
   const tableOf = new Uint8Array(contexts)
   let context = 0
-  for (const [table, group] of groups.entries()) tableOf.fill(table, context, (context += group.contexts))
-  const bits = groups.reduce((sum, group, table) => sum + codedBits(group.counts, all[table]!), 0)
-  return { all, tableOf, bits }
+  let bits = 0
+  const all = groups.map((group, table) => {
+    tableOf.fill(table, context, (context += group.contexts))
+    const frequencies = frequenciesOf(group.counts)
+    bits += codedBits(group.counts, frequencies)
+    const spread = new Uint16Array(CLASSES)
+    for (let i = 0; i < classes.length; i++) spread[classes[i]!] = frequencies[i]!
+    return spread
+  })
+  return { all, tableOf, bits, totals }
 }
 
-function usedClasses(counts: Uint32Array, contexts: number): number {
-  let classes = 0
-  for (let at = 0; at < contexts * CLASSES; at++) if (counts[at]! > 0 && at % CLASSES >= classes) classes = (at % CLASSES) + 1
-  return classes
+function totalsOf(counts: Uint32Array, contexts: number): Uint32Array {
+  const totals = new Uint32Array(CLASSES)
+  for (let at = 0; at < contexts * CLASSES; at++) totals[at % CLASSES]! += counts[at]!
+  return totals
 }
 
 /**
  * A group for each context in use, or for so many neighbours that it has `least` numbers. Unused ones belong to the
  * group before, or to the first.
  */
-function groupsOf(counts: Uint32Array, contexts: number, classes: number, least: number): Group[] {
+function groupsOf(counts: Uint32Array, contexts: number, classes: Uint8Array, least: number): Group[] {
   const groups: Group[] = []
-  let group = new Uint32Array(classes)
+  let group = new Uint32Array(classes.length)
   let total = 0
   let size = 0
   for (let context = 0; context < contexts; context++) {
     const first = context * CLASSES
     let own = 0
-    for (let c = 0; c < classes; c++) own += counts[first + c]!
+    for (const c of classes) own += counts[first + c]!
     if (own === 0 && total === 0 && groups.length > 0) {
       groups.at(-1)!.contexts++
       continue
     }
     size++
     total += own
-    if (own > 0) for (let c = 0; c < classes; c++) group[c]! += counts[first + c]!
+    if (own > 0) for (let i = 0; i < classes.length; i++) group[i]! += counts[first + classes[i]!]!
     if (total < least) continue
     groups.push({ counts: group, contexts: size, cost: costOf(group) })
-    group = new Uint32Array(classes)
+    group = new Uint32Array(classes.length)
     total = size = 0
   }
   const last = groups.at(-1)
@@ -91,27 +96,38 @@ function groupsOf(counts: Uint32Array, contexts: number, classes: number, least:
   return groups
 }
 
-/** Merges the two neighbours that gain most by it. False if none gain and the tables are few enough. */
-function mergeBest(groups: (Group & { merged?: Group | undefined })[], most: number): boolean {
-  let best = -1
-  let greatest = groups.length > most ? -Infinity : 0
-  for (let i = 0; i + 1 < groups.length; i++) {
-    const [group, next] = [groups[i]!, groups[i + 1]!]
-    group.merged ??= merged(group, next)
-    const gain = group.cost + next.cost - group.merged.cost
-    if (gain <= greatest) continue
-    greatest = gain
-    best = i
+/**
+ * Merges neighbours that take less in one, pair by pair and again until there are none; then those that lose least,
+ * until they are few enough.
+ */
+function mergeAlike(all: readonly Group[], most: number): Group[] {
+  let groups = all
+  for (let before = Infinity; groups.length < before;) {
+    before = groups.length
+    const next: Group[] = []
+    for (let i = 0; i < before; i++) {
+      const group = groups[i]!
+      const other = groups[i + 1]
+      const together = other && merged(group, other)
+      if (together && together.cost < group.cost + other.cost) {
+        next.push(together)
+        i++
+      } else next.push(group)
+    }
+    groups = next
   }
-  if (best < 0) return false
-  groups.splice(best, 2, groups[best]!.merged!)
-  if (best > 0) groups[best - 1]!.merged = undefined
-  return true
+  const few = [...groups]
+  while (few.length > most) {
+    const losses = few.slice(1).map((group, i) => merged(few[i]!, group).cost - few[i]!.cost - group.cost)
+    const best = losses.indexOf(Math.min(...losses))
+    few.splice(best, 2, merged(few[best]!, few[best + 1]!))
+  }
+  return few
 }
 
 function merged(a: Group, b: Group): Group {
-  const counts = a.counts.slice()
-  for (let c = 0; c < counts.length; c++) counts[c]! += b.counts[c]!
+  const counts = new Uint32Array(a.counts.length)
+  for (let c = 0; c < counts.length; c++) counts[c] = a.counts[c]! + b.counts[c]!
   return { counts, contexts: a.contexts + b.contexts, cost: costOf(counts) }
 }
 
@@ -131,8 +147,8 @@ function costOf(counts: Uint32Array): number {
 }
 
 /** In proportion to the counts, at least 1 for each class that occurs. */
-function frequenciesOf(counts: Uint32Array): Frequencies {
-  const frequencies = new Uint16Array(CLASSES)
+function frequenciesOf(counts: Uint32Array): Uint16Array {
+  const frequencies = new Uint16Array(counts.length)
   const used: number[] = []
   let total = 0
   for (let c = 0; c < counts.length; c++) {
@@ -152,7 +168,7 @@ function frequenciesOf(counts: Uint32Array): Frequencies {
   return frequencies
 }
 
-function codedBits(counts: Uint32Array, frequencies: Frequencies): number {
+function codedBits(counts: Uint32Array, frequencies: Uint16Array): number {
   let bits = 0
   for (let c = 0; c < counts.length; c++) if (counts[c]! > 0) bits += counts[c]! * Math.log2(TOTAL / frequencies[c]!)
   return bits

@@ -16,6 +16,8 @@ const SUBJECT = 'A block'
 /** What a chunk takes besides its numbers, at most: two lengths, and what the states and the last bits waste. */
 const CHUNK_BYTES = 2 * 4 + STATES_BYTES + 2
 
+const NO_HEAD = new Uint8Array(0)
+
 let shared: NumbersKernel | undefined
 
 /** The kernel of this thread. */
@@ -25,18 +27,20 @@ export function sharedKernel(): NumbersKernel {
 
 /**
  * Codes the numbers of 1 to 4 MiB, each chunk by itself, so that it needs only its own part of the base. Undefined if
- * that is not smaller. `base` is as long as `plain`; only a model of differences or with contexts needs one. All chunks
- * but the last are whole elements.
+ * that is not smaller. For a model of differences `base` is as long as `plain`; for others it holds the context of each
+ * element, a byte, if there are contexts. All chunks but the last are whole elements. `head` comes before the tables.
  */
 export function encodeNumbers(
   plain: Uint8Array,
   model: NumberModel,
   chunkLengths: readonly number[] = [plain.length],
   base?: Uint8Array,
+  head: Uint8Array = NO_HEAD,
   kernel = sharedKernel(),
 ): Uint8Array | undefined {
   const tables = survey(plain, model, chunkLengths, base, kernel)
   const out = new ByteWriter(plain.length)
+  out.put(head)
   if (tables) writeTables(out, tables)
   if (!tables || out.length + tables.bits / 8 + CHUNK_BYTES * chunkLengths.length + model.width > plain.length) return undefined
   kernel.setCodes(tables.all, tables.tableOf)
@@ -74,12 +78,10 @@ function survey(
   kernel.input.set(plain)
   if (base) kernel.base.set(base)
   kernel.count(0, plain.length)
-  const contexts = 2 ** model.bits
-  const tables = chooseTables(kernel.counts, contexts, mostTables(plain.length))
+  const tables = chooseTables(kernel.counts, 2 ** model.bits, mostTables(plain.length))
   if (!tables) return undefined
   const { bits } = classTables(model)
-  const { counts } = kernel
-  for (let at = 0; at < contexts * CLASSES; at++) if (counts[at]! > 0) tables.bits += counts[at]! * bits[at % CLASSES]!
+  for (let c = 0; c < CLASSES; c++) tables.bits += tables.totals[c]! * bits[c]!
   return tables
 }
 

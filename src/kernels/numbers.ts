@@ -17,7 +17,11 @@ export type NumberMode = 'plain' | 'rotated' | 'delta'
  */
 export type Classes = { kind: 'powers'; fine: number } | { kind: 'steps'; fine: number; origin: number }
 
-/** What the numbers of a block are. `shift` and `bits` say which bits (up to 8) of the base's element are a context. */
+/**
+ * What the numbers of a block are. With the mode `delta`, `shift` and `bits` say which bits (up to 8) of the base's
+ * element are a context. With the other modes the base holds one byte for each element, the lowest `bits` bits of which
+ * are its context; `shift` is 0.
+ */
 export interface NumberModel {
   width: NumberWidth
   mode: NumberMode
@@ -108,9 +112,9 @@ export function classCount({ width, classes }: NumberModel): number {
 }
 
 export function isModel(model: NumberModel): boolean {
-  const { width, classes, shift, bits, center } = model
+  const { width, mode, classes, shift, bits, center } = model
   const isFine = classes.fine >= 0 && classes.fine < 8 * width && classCount(model) <= CLASSES
-  const isContext = bits >= 0 && bits <= MAX_CONTEXT_BITS && shift >= 0 && shift + bits <= 8 * width
+  const isContext = bits >= 0 && bits <= MAX_CONTEXT_BITS && shift >= 0 && shift + bits <= (mode === 'delta' ? 8 * width : bits)
   const isOrigin = classes.kind === 'powers' || (classes.origin >= 0 && classes.origin < 2 ** (8 * width - classes.fine))
   return [1, 2, 4].includes(width) && isFine && isOrigin && isContext && center === (center | 0)
 }
@@ -166,7 +170,10 @@ export function javascriptNumbers(): NumbersKernel {
   let tables: Uint8Array
   const rowOf = (context: number, c: number): Uint32Array => codes[tables[context]!]!.subarray(CODE_WORDS * c, CODE_WORDS * (c + 1))
   const slotsOf = (context: number): Uint32Array => slots[tables[context]!]!
-  const contextAt = (at: number): number => (read(base, at, model.width) >>> model.shift) & (2 ** model.bits - 1)
+  const contextAt = (at: number): number => {
+    const { width, mode, shift, bits } = model
+    return ((mode === 'delta' ? read(base, at, width) : base[at / width]!) >>> shift) & (2 ** bits - 1)
+  }
   return {
     kind: 'javascript',
     input,

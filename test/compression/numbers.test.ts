@@ -1,7 +1,16 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { codedDeltaParameters, deltaModel, medianDifference, readCodedDelta } from '../../src/compression/coded-delta.ts'
-import { codedFloatsParameters, floatsModel, readCodedFloats, segmentsOf } from '../../src/compression/coded-floats.ts'
+import { codedFloatsParameters, floatsModel, inSegments, readCodedFloats, segmentsOf } from '../../src/compression/coded-floats.ts'
+import {
+  codedMatricesParameters,
+  contextsOf,
+  matricesOf,
+  meansOf,
+  packMeans,
+  readCodedMatrices,
+  unpackMeans,
+} from '../../src/compression/coded-matrices.ts'
 import { chooseTables } from '../../src/compression/frequencies.ts'
 import { decodeNumbers, encodeNumbers, sizeOfNumbers } from '../../src/compression/numbers.ts'
 import { javascriptNumbers } from '../../src/kernels/numbers.ts'
@@ -134,7 +143,7 @@ describe('floats in segments', () => {
     plain.writeFloatLE(1e30, 8000)
     plain.writeFloatLE(-0, 8004)
     for (const rotated of [true, false]) {
-      const floats = floatsModel(plain.subarray(0, 4000), plain.length, 4, 23, rotated)
+      const floats = inSegments(floatsModel(plain.subarray(0, 4000), 4, 23, rotated), plain.length)
       const parameters = codedFloatsParameters(floats)
       expect(readCodedFloats(parameters, plain.length)).toEqual(floats)
       const base = segmentsOf(plain.length, floats)
@@ -148,14 +157,14 @@ describe('floats in segments', () => {
 
   it('have a table for each stretch of their kind', () => {
     const plain = floats(200_000)
-    const { model, segment } = floatsModel(plain, plain.length, 4, 23, true)
+    const { model, segment } = inSegments(floatsModel(plain, 4, 23, true), plain.length)
     const { numbers, tables } = sizeOfNumbers(plain, model, segmentsOf(plain.length, { model, segment }))
     expect(numbers + tables).toBeLessThan(0.98 * sizeOfNumbers(plain, model, new Uint8Array(plain.length)).numbers)
   })
 
-  it('have the numbers of their segments for a base', () => {
-    const { model } = floatsModel(new Uint8Array(8), 10, 2, 7, true)
-    expect([...segmentsOf(11, { model, segment: 1 })]).toEqual([0, 0, 0, 0, 1, 0, 1, 0, 2, 0, 2])
+  it('have the numbers of their segments for contexts', () => {
+    const model = floatsModel(new Uint8Array(8), 2, 7, true)
+    expect([...segmentsOf(11, { model, segment: 1 })]).toEqual([0, 0, 1, 1, 2])
   })
 
   it.each([
@@ -167,6 +176,114 @@ describe('floats in segments', () => {
     ['too few parameters', '0401160c00'],
   ])('%s is refused', (_what, hex) => {
     expect(outcome(() => codedFloatsParameters(readCodedFloats(Buffer.from(hex, 'hex'), 100_000)))).toBe('corrupt')
+  })
+})
+
+describe('floats in matrices', () => {
+  /** Averages of squares: each row and each column has a size of its own. A part of a matrix, and a whole one. */
+  const squares = (rows: number, columns: number, seed: number): Float32Array => {
+    const random = seededRandom(seed)
+    const [of, by] = [rows, columns].map(count => Array.from({ length: count }, () => 2 ** (12 * random()))) as [number[], number[]]
+    return Float32Array.from(
+      { length: rows * columns },
+      (_, i) => of[Math.floor(i / columns)]! * by[i % columns]! * (0.5 + random()) * 1e-9,
+    )
+  }
+  const [first, second] = [squares(300, 200, 1).subarray(130), squares(100, 64, 2)]
+  const known = [
+    { elements: first.length, columns: 200, start: 130 },
+    { elements: 700, columns: 0, start: 0 },
+    { elements: 400, columns: 300, start: 7 },
+    { elements: second.length, columns: 64, start: 0 },
+  ]
+  const all = new Float32Array([...first, ...squares(1, 1100, 3), ...second])
+  const plain = new Uint8Array(all.buffer)
+  const model = floatsModel(plain, 4, 23, false)
+  const matrices = matricesOf(known, all.length)!
+  const coded = { model, matrices }
+
+  it('come back, whatever stands between them, with a tail, on either kernel', () => {
+    expect(matrices.map(({ columns }) => columns)).toEqual([200, 700, 400, 64])
+    const parameters = codedMatricesParameters(coded)
+    expect(readCodedMatrices(parameters, plain.length + 3)).toEqual(coded)
+    expect(readCodedMatrices(Uint8Array.of(...parameters, 2), plain.length)).toEqual(coded)
+    const tail = Buffer.concat([plain, Uint8Array.of(1, 2, 3)])
+    const head = packMeans(meansOf(plain, coded).means)
+    const { means, length } = unpackMeans(Buffer.concat([head, plain]), coded)
+    expect(length).toBe(head.length)
+    expect([...means]).toEqual([...meansOf(plain, coded).means])
+    const contexts = contextsOf(coded, means)
+    const stored = encodeNumbers(tail, model, [tail.length], contexts)!
+    for (const kernel of [undefined, javascript]) {
+      expect(Buffer.compare(decodeNumbers(stored, model, [tail.length], contexts, kernel), tail)).toBe(0)
+    }
+  })
+
+  it('take far less than in segments', () => {
+    const { numbers, tables } = sizeOfNumbers(plain, model, contextsOf(coded, meansOf(plain, coded).means))
+    const segments = sizeOfNumbers(plain, model, segmentsOf(plain.length, inSegments(model, plain.length)))
+    expect(numbers + tables).toBeLessThan(0.92 * (segments.numbers + segments.tables))
+  })
+
+  it('have for a context what their row and their column have in common', () => {
+    const means = Uint8Array.of(10, 20, 250, 0, 7, 2)
+    const own = { model, matrices: [{ elements: 6, columns: 3, start: 1 }] }
+    expect([...contextsOf(own, means)]).toEqual([17, 12, 20, 27, 22, 250])
+    expect([
+      ...contextsOf(
+        own,
+        Uint8Array.of(10, 20, 250, 0, 7, 2).map(mean => mean + 5),
+      ).slice(-1),
+    ]).toEqual([255])
+  })
+
+  it('whose rows and columns are alike have the same mean in all of them', () => {
+    const random = seededRandom(4)
+    const alike = Float32Array.from({ length: 20_000 }, () => random() - 0.5)
+    const own = { model: floatsModel(new Uint8Array(alike.buffer), 4, 23, true), matrices: [{ elements: 20_000, columns: 100, start: 0 }] }
+    const { means, gain } = meansOf(new Uint8Array(alike.buffer), own)
+    expect(gain).toBe(0)
+    expect(new Set(means.subarray(0, 200)).size).toBe(1)
+    expect(new Set(means.subarray(200))).toEqual(new Set([0]))
+  })
+
+  it('are none where no rows are known, or too many matrices, or others than there are', () => {
+    expect(matricesOf([{ elements: 100, columns: 0, start: 0 }], 100)).toBeUndefined()
+    expect(matricesOf([{ elements: 100, columns: 10, start: 0 }], 101)).toBeUndefined()
+    expect(matricesOf([{ elements: 100, columns: 90, start: 0 }], 100)).toBeUndefined()
+    expect(
+      matricesOf(
+        Array.from({ length: 85 }, () => ({ elements: 100, columns: 10, start: 0 })),
+        8500,
+      ),
+    ).toBeUndefined()
+    const flat = Array.from({ length: 85 }, () => ({ elements: 1024, columns: 0, start: 0 }))
+    expect(matricesOf([...flat, { elements: 100, columns: 10, start: 0 }], 85 * 1024 + 100)).toHaveLength(2)
+  })
+
+  it.each([
+    ['a width of 1', '0100150000 0a000000 05000000 00000000'],
+    ['rotated by 2', '0402150000 0a000000 05000000 00000000'],
+    ['an origin beyond its numbers', '0400150008 0a000000 05000000 00000000'],
+    ['no matrix', '0400150000'],
+    ['half a matrix', '0400150000 0a000000 0500'],
+    ['too few elements', '0400150000 09000000 05000000 00000000'],
+    ['no columns', '0400150000 0a000000 00000000 00000000'],
+    ['more columns than elements', '0400150000 0a000000 0b000000 00000000'],
+    ['a start beyond its columns', '0400150000 0a000000 05000000 05000000'],
+    ['a matrix without elements', '0400150000 0a000000 05000000 00000000 00000000 00000000 00000000'],
+  ])('with %s are refused', (_what, hex) => {
+    const parameters = Buffer.from(hex.replaceAll(' ', ''), 'hex')
+    expect(outcome(() => codedMatricesParameters(readCodedMatrices(parameters, 40)))).toBe('corrupt')
+  })
+
+  it.each([
+    ['too few means', packMeans(new Uint8Array(3))],
+    ['too many means', packMeans(new Uint8Array(30))],
+    ['means that end too early', packMeans(seededNoise(1, 7)).subarray(0, 5)],
+    ['bytes after the means', Uint8Array.of(packMeans(seededNoise(1, 7))[0]! + 2, ...packMeans(seededNoise(1, 7)).subarray(1), 0, 0)],
+  ])('with %s are refused', (_what, stored) => {
+    expect(outcome(() => unpackMeans(stored, { model, matrices: [{ elements: 10, columns: 5, start: 0 }] }).means)).toBe('corrupt')
   })
 })
 

@@ -5,7 +5,7 @@ import { decodeBlock, encodeBlock } from '../../src/compression/block.ts'
 import { usesBase } from '../../src/compression/choose-filter.ts'
 import { FILTER_CODED_DELTA } from '../../src/compression/coded-delta.ts'
 import { FILTER_CODED_FLOATS } from '../../src/compression/coded-floats.ts'
-import { FILTER_NARROW, FILTER_NONE } from '../../src/compression/filters.ts'
+import { FILTER_DELTA, FILTER_GROUPED_DELTA, FILTER_NARROW, FILTER_NONE } from '../../src/compression/filters.ts'
 import type { Level } from '../../src/compression/limits.ts'
 import type { ZstdCodec } from '../../src/compression/load-zstd.ts'
 import { loadZstd } from '../../src/compression/load-zstd.ts'
@@ -113,6 +113,23 @@ describe('a block of a tensor', () => {
     expect(delta.bytes.length).toBeLessThan(0.5 * after.length)
     expect(encodeBlock(after, tensor(F32, { relation: 'delta', bytes: floatLike(3, 512 * KIB) }), zstd).filter).toBe(FILTER_CODED_FLOATS)
   })
+
+  it.each(CODECS)(
+    'is predicted by planes where training left most rows alone, and as numbers where it left none alone (%s)',
+    async name => {
+      const zstd = await loadZstd(name)
+      const random = seededRandom(9)
+      // fp16 of all places, moved by up to an eighth of them
+      const before = Uint16Array.from({ length: 200_000 }, () => 0x2000 + Math.floor(random() * 0x1000))
+      const filterOf = (isMoved: (row: number) => boolean): number => {
+        const after = before.map((value, i) => (isMoved(Math.floor(i / 200)) ? value + Math.floor((random() - 0.5) * 256) : value))
+        const [plain, bytes] = [new Uint8Array(after.buffer), new Uint8Array(before.buffer)]
+        return encodeBlock(plain, tensor({ width: 2, kind: 'float', dtype: 'F16' }, { relation: 'delta', bytes }), zstd).filter
+      }
+      expect([FILTER_DELTA, FILTER_GROUPED_DELTA]).toContain(filterOf(row => row % 4 === 0))
+      expect(filterOf(() => true)).toBe(FILTER_CODED_DELTA)
+    },
+  )
 
   it.each(CODECS)('of half the width is predicted from what it was rounded from (%s)', async name => {
     const zstd = await loadZstd(name)

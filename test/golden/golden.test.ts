@@ -2,6 +2,7 @@ import { readdirSync, readFileSync, symlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import pLimit from 'p-limit'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { readCodedMatrices } from '../../src/compression/coded-matrices.ts'
 import { zstdName, type ZstdName } from '../../src/compression/load-zstd.ts'
 import { openForReading } from '../../src/repository/open/open.ts'
 import { packName } from '../../src/repository/format/object-names.ts'
@@ -36,7 +37,9 @@ function newest(versions: readonly ExpectedVersion[]): ExpectedVersion[] {
 }
 
 test('there are golden repositories', () => {
-  expect(goldenRepositories().map(({ name }) => name)).toEqual(expect.arrayContaining(['basic', 'codecs', 'contexts', 'floats', 'numbers', 'tables', 'tensors', 'tombs']))
+  expect(goldenRepositories().map(({ name }) => name)).toEqual(
+    expect.arrayContaining(['basic', 'codecs', 'contexts', 'floats', 'matrices', 'numbers', 'tables', 'tensors', 'tombs']),
+  )
 })
 
 test('one of them has every filter at every width, and a chain of the greatest depth', () =>
@@ -90,6 +93,18 @@ test('a fifth one has bytes in contexts, in columns and in steps, with one table
     expect(new Set(found.map(({ filter }) => filter))).toEqual(new Set([4, 6]))
     expect(new Set(found.map(({ several }) => several))).toEqual(new Set([true, false]))
     expect(new Set(found.map(({ tail }) => tail))).toEqual(new Set([true, false]))
+  }))
+
+test('a sixth one has floats in matrices, and between them floats in none', () =>
+  withCopy(goldenRepository('matrices'), async sandbox => {
+    const { index } = await openForReading(contextOf(new FolderStorage(sandbox.store)))
+    const coded = index.blocks.filter(({ filter }) => filter === 13)
+    const matrices = coded.flatMap(({ parameters, plainLength }) => readCodedMatrices(parameters, plainLength).matrices)
+    expect(matrices).toEqual([
+      { elements: 130 * 96, columns: 96, start: 0 },
+      { elements: 1500, columns: 1024, start: 0 },
+      { elements: 60 * 70, columns: 70, start: 0 },
+    ])
   }))
 
 interface LoggedVersion {

@@ -19,10 +19,25 @@ function model(step: number): Record<string, TreeNode> {
   return { 'last.safetensors': { file: safetensors(entries) } }
 }
 
+/** Averages of squares of two matrices, the rows and columns of which differ, and of a bias between them. */
+function squares(step: number): Record<string, TreeNode> {
+  const of = (name: string, shape: number[], seed: number) => {
+    const columns = shape.at(-1)!
+    const noise = values(shape.reduce((product, count) => product * count, 1), seed, step)
+    const data = Float32Array.from(noise, (value, i) => (value ** 2 + 1e-6) * 2 ** ((Math.floor(i / columns) * 37) % 11) * 3 ** ((i * i) % columns % 5))
+    return { name, dtype: 'F32', shape, data: bytesOf(data) }
+  }
+  return { 'last.safetensors': { file: safetensors([of('squares', [130, 96], 4), of('bias', [1500], 5), of('more squares', [60, 70], 6)]) } }
+}
+
 export function numberSteps(): Step[] {
   return [pushes('weights', [0, 1, 2].map(model))]
 }
 
 export function floatSteps(): Step[] {
   return [pushes('weights', [model(0)])]
+}
+
+export function matrixSteps(): Step[] {
+  return [pushes('squares', [squares(0)])]
 }

@@ -7,7 +7,7 @@ import { sha256, sha256Hex, toHex } from '../../src/util/hash.ts'
 import { chunkBytes, encodeEntry, encodePack } from '../helpers/encode.ts'
 import { seededBytes } from '../helpers/seeded.ts'
 import { contextSteps } from './context-recipe.ts'
-import { floatSteps, numberSteps } from './number-recipe.ts'
+import { floatSteps, matrixSteps, numberSteps } from './number-recipe.ts'
 import type { ExpectedVersion, Stage, StagedPush, Step } from './stage.ts'
 import { tableSteps } from './table-recipe.ts'
 import { tensorSteps } from './tensor-recipe.ts'
@@ -220,5 +220,9 @@ export const recipes: Record<string, { about: string; steps: Step[] }> = {
   floats: {
     about: 'Floats of both widths, with signs and without, coded as numbers in segments.',
     steps: floatSteps(),
+  },
+  matrices: {
+    about: 'Floats whose rows and columns say what to expect, with elements between them that have no rows.',
+    steps: matrixSteps(),
   },
 }

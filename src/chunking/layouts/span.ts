@@ -55,6 +55,18 @@ export function elementsOf(shape: readonly number[]): number {
   return shape.reduce((product, count) => asCount(product * count), 1)
 }
 
+/** A last dimension of fewer elements is no row by itself, such as the one of a kernel of a convolution. */
+const MIN_COLUMNS = 32
+
+/** Elements of `width` bytes in a row of a tensor: in its last dimensions. Undefined if it has only one row. */
+export function columnsOf({ shape = [], length, width }: TensorSpan): number | undefined {
+  let first = shape.length
+  while (first > 0 && elementsOf(shape.slice(first)) < MIN_COLUMNS) first--
+  const rows = elementsOf(shape.slice(0, first))
+  const columns = length / width / rows
+  return rows > 1 && Number.isInteger(columns) ? columns : undefined
+}
+
 /** The spans in ascending order, without empty ones. Refuses overlaps and spans outside the file. */
 export function checkSpans(spans: readonly TensorSpan[], size: number): TensorSpan[] {
   const sorted = spans.filter(({ length }) => length > 0).sort((a, b) => a.offset - b.offset)

@@ -1,7 +1,7 @@
 // The AssemblyScript twin of ../numbers.ts: same bytes. Memory has three regions of 4 MiB and tables.
 // It never grows, so views of it never detach:
 //   0      input
-//   4 Mi   base: the contexts, and what differences are to
+//   4 Mi   base: what differences are to, in whose bits their contexts are; or a byte for each element, its context
 //   8 Mi   output
 //   12 Mi  tables: for each class its smallest number and its low bits; where the table of each context begins;
 //          then either the counts and the codes of an encoder, or the slots of a decoder (see ../numbers.ts)
@@ -205,9 +205,10 @@ function classOf(x: u32, steps: bool, f: u32, o: u32): u32 {
   return (bits << f) + (x >> bits)
 }
 
-/** Where the entry for the context of an element is in a table of u32. */
-function contextOf<U>(base: U, s: u32, m: usize): usize {
-  return (((<usize>base) >> s) & m) << 2
+/** Where the entry for the context of the element at `at` is in a table of u32. */
+function contextAt<U>(at: usize, isDelta: bool, s: u32, m: usize): usize {
+  const own: usize = isDelta ? <usize>load<U>(BASE + at) : <usize>load<u8>(BASE + at / sizeof<U>())
+  return ((own >> s) & m) << 2
 }
 
 function countIn<U>(start: usize, length: usize): void {
@@ -220,15 +221,15 @@ function countIn<U>(start: usize, length: usize): void {
   const all = mask
   const end = start + (length & ~(sizeof<U>() - 1))
   for (let at = start; at < end; at += sizeof<U>()) {
-    const base = load<U>(BASE + at)
-    const x = numberOf<U>(load<U>(INPUT + at), base, m, c)
+    const x = numberOf<U>(load<U>(INPUT + at), load<U>(BASE + at), m, c)
     store<U>(INPUT + at, x)
-    const counter = COUNTS + (contextOf<U>(base, s, all) << 8) + (classOf(x, steps, f, o) << 2)
+    const counter = COUNTS + (contextAt<U>(at, m == DELTA, s, all) << 8) + (classOf(x, steps, f, o) << 2)
     store<u32>(counter, load<u32>(counter) + 1)
   }
 }
 
 function encodeFrom<U>(start: usize, length: usize): usize {
+  const isDelta = mode == DELTA
   const steps = linear
   const f = fine
   const o = origin
@@ -242,7 +243,7 @@ function encodeFrom<U>(start: usize, length: usize): usize {
   // the states are a queue: each number takes the first one, and puts it back at the end
   for (let at = start + (length & ~(sizeof<U>() - 1)); at > start;) {
     at -= sizeof<U>()
-    const table: usize = load<u32>(TABLES + contextOf<U>(load<U>(BASE + at), s, all))
+    const table: usize = load<u32>(TABLES + contextAt<U>(at, isDelta, s, all))
     const code = table + (classOf(load<U>(INPUT + at), steps, f, o) << 4)
     let x = x0
     x0 = x1
@@ -293,8 +294,7 @@ function decodeTo<U>(start: usize, length: usize, words: usize, bits: usize, end
   let bit: usize = bits << 3
   const stop = start + (length & ~(sizeof<U>() - 1))
   for (let at = start; at < stop; at += sizeof<U>()) {
-    const base = load<U>(BASE + at)
-    const slot = load<u32>(<usize>load<u32>(TABLES + contextOf<U>(base, s, all)) + ((x0 & SLOT_MASK) << 2))
+    const slot = load<u32>(<usize>load<u32>(TABLES + contextAt<U>(at, m == DELTA, s, all)) + ((x0 & SLOT_MASK) << 2))
     const x = given(x0, slot)
     // without a branch, which nobody could predict
     const isSmall = 0 - <u32>(x < SMALLEST)
@@ -307,7 +307,7 @@ function decodeTo<U>(start: usize, length: usize, words: usize, bits: usize, end
     const extra: u64 = load<u8>(BITS + kind)
     const low = <u32>((load<u64>(bit >> 3) >> ((<u64>bit) & 7)) & (((<u64>1) << extra) - 1))
     bit += <usize>extra
-    store<U>(OUTPUT + at, elementOf<U>(<U>(load<u32>(LOWS + (kind << 2)) + low), base, m, c))
+    store<U>(OUTPUT + at, elementOf<U>(<U>(load<u32>(LOWS + (kind << 2)) + low), load<U>(BASE + at), m, c))
   }
   return from == bits && (bit + 7) >> 3 == end && areDone(x0, x1, x2, x3)
 }

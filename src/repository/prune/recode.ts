@@ -1,3 +1,4 @@
+import { rowsAt } from '../../compression/coded-matrices.ts'
 import { looksCompressed } from '../../compression/sample.ts'
 import { recordLength } from '../../util/element-type.ts'
 import { type BlockSource, chunkMatches, describeCopy } from '../read/block-source.ts'
@@ -27,10 +28,11 @@ export async function recodeChunk(
   else {
     const base = standalone ? undefined : await baseOf(source, entry, tensor)
     if (base?.kind === 'lost') return `${describeCopy(index, entry)} ${base.why}`
-    const { element, start = 0 } = tensor
+    const { element, start = 0, matrices = [] } = tensor
+    const place = index.location(entry).offset
     // a record begins before the block if the first whole one is not at its beginning
-    const offset = element.record ? index.location(entry).offset + recordLength(element.record) - start : 0
-    content = { kind: 'tensor', tensor: { element, offset, base: base?.base } }
+    const offset = element.record ? place + recordLength(element.record) - start : 0
+    content = { kind: 'tensor', tensor: { element, offset, rows: rowsAt(matrices, place / element.width), base: base?.base } }
   }
   await writer.add(id, bytes, content)
   return undefined

@@ -1,5 +1,6 @@
 import type { Chunker } from '../../chunking/chunker.ts'
 import type { TensorPlace } from '../../chunking/cut-tensors.ts'
+import { columnsOf } from '../../chunking/tensor-layout.ts'
 import type { Level } from '../../compression/limits.ts'
 import { looksCompressed } from '../../compression/sample.ts'
 import type { WalkedEntry, WalkResult } from '../../local/walk.ts'
@@ -217,7 +218,12 @@ export class PushAttempt {
   private async storeTensorChunk(id: Uint8Array, bytes: Uint8Array, place: TensorPlace): Promise<void> {
     const { width, kind, dtype, record } = place.tensor
     const base = await this.bases?.offer(bytes, place)
-    await this.chunks.add(id, bytes, { kind: 'tensor', tensor: { element: { width, kind, dtype, record }, offset: place.offset, base } })
+    const columns = columnsOf(place.tensor)
+    const rows = columns === undefined ? undefined : { columns, before: place.offset / width }
+    await this.chunks.add(id, bytes, {
+      kind: 'tensor',
+      tensor: { element: { width, kind, dtype, record }, offset: place.offset, rows, base },
+    })
   }
 
   private report(): void {

@@ -1,5 +1,5 @@
 import { type GuessedNumbers, guessNumbers } from '../../chunking/layouts/guess-width.ts'
-import type { BlockBase, BlockKind, BlockRequest } from '../../compression/block.ts'
+import type { BlockBase, BlockKind, BlockRequest, Matrix } from '../../compression/block.ts'
 import { hasSigns } from '../../compression/filters.ts'
 import { findTable, type Table } from '../../compression/find-table.ts'
 import type { Level } from '../../compression/limits.ts'
@@ -17,7 +17,16 @@ interface TensorForm {
   element: ElementType
   /** Of records: bytes from the beginning of one to that of the chunk. */
   offset?: number
+  rows?: RowsOfTensor | undefined
   base?: OfferedBase | undefined
+}
+
+/** How the elements of a tensor follow each other in rows. */
+export interface RowsOfTensor {
+  /** Elements of a row. */
+  columns: number
+  /** Elements of the tensor before the chunk. */
+  before: number
 }
 
 /** How a chunk may be encoded. All chunks of a block share it. */
@@ -97,6 +106,7 @@ export class BlockBuilder {
   private readonly capacity: number
   private used = 0
   private baseUsed = 0
+  private readonly matrices: Matrix[] = []
   /** The byte of the block where its first whole number or record begins. */
   private readonly phase: number
 
@@ -136,24 +146,35 @@ export class BlockBuilder {
     return (this.used + startOfRecords(tensor) - this.phase) % length === 0
   }
 
-  add(id: Uint8Array, bytes: Uint8Array, base: OfferedBase | undefined): void {
+  add(id: Uint8Array, bytes: Uint8Array, tensor: TensorForm | undefined): void {
+    const base = tensor?.base
     if (base) {
       this.basePlain!.set(base.bytes, this.baseUsed)
       this.baseUsed += base.bytes.length
       this.bases.set(this.lengths.length, { depth: base.depth, ids: base.ids })
     }
+    if (tensor?.element.kind === 'float') this.addMatrix(bytes.length / tensor.element.width, tensor.rows)
     this.plain.set(bytes, this.used)
     this.used += bytes.length
     this.ids.push(id.slice())
     this.lengths.push(bytes.length)
   }
 
+  /** Elements of a tensor may continue those of the chunk before. */
+  private addMatrix(elements: number, rows: RowsOfTensor | undefined): void {
+    const last = this.matrices.at(-1)
+    const { columns, before } = rows ?? { columns: 0, before: 0 }
+    const isNext = before > 0 && last?.columns === columns && (last.start + last.elements - before) % columns === 0
+    if (isNext) last.elements += elements
+    else this.matrices.push({ elements, columns, start: columns > 0 ? before % columns : 0 })
+  }
+
   /** The bytes to encode, without a copy, and the request that says how. They are valid until `release`. */
   take(level: Level): { plain: Uint8Array; request: BlockRequest } {
-    const { content, element, relation } = this
+    const { content, element, relation, phase: start, matrices } = this
     const { kind, table, numbers } = content
     const base = relation && { relation, bytes: this.basePlain!.subarray(0, this.baseUsed) }
-    const request: BlockRequest = { level, kind, table, numbers, element, start: this.phase, base, chunkLengths: base && this.lengths }
+    const request: BlockRequest = { level, kind, table, numbers, element, start, matrices, base, chunkLengths: base && this.lengths }
     return { plain: this.plain.subarray(0, this.used), request }
   }
 

@@ -107,7 +107,7 @@ export class PackWriter {
     }
     if (this.blocksOpened === 0) void this.options.storage.prepare?.({ signal: this.options.signal })
     block ??= await this.begin(content)
-    block.add(id, bytes, content.tensor?.base)
+    block.add(id, bytes, content.tensor)
     this.open.set(key, block)
   }
 

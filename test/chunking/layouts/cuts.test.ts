@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { joinSmall, MIN_TENSOR_BYTES, TENSOR_CHUNK_BYTES, tensorCuts } from '../../../src/chunking/layouts/cuts.ts'
+import { columnsOf } from '../../../src/chunking/layouts/span.ts'
 import { findTensors, type TensorSpan } from '../../../src/chunking/tensor-layout.ts'
 import { seededBytes } from '../../helpers/seeded.ts'
 import { npy, npyHeader, reading, safetensors, zip } from './writers.ts'
@@ -27,6 +28,20 @@ async function chunksOf(file: Uint8Array): Promise<string[]> {
       .digest('hex'),
   )
 }
+
+test.each<[what: string, shape: number[] | undefined, length: number, columns: number | undefined]>([
+  ['a matrix', [100, 40], 16_000, 40],
+  ['complex numbers, which are two each', [100, 40], 32_000, 80],
+  ['experts with a matrix each', [4, 100, 40], 64_000, 40],
+  ['a convolution, with all that goes to one output', [64, 16, 3, 3], 36_864, 144],
+  ['pairs', [1000, 2], 8000, undefined],
+  ['a bias', [1000], 4000, undefined],
+  ['one row', [1, 1000], 4000, undefined],
+  ['no shape', undefined, 4000, undefined],
+  ['elements of another width', [100, 41], 16_001, undefined],
+])('the rows of %s', (_what, shape, length, columns) => {
+  expect(columnsOf({ ...span(0, length), ...(shape ? { shape } : {}) })).toBe(columns)
+})
 
 describe('joinSmall', () => {
   const large = span(5000, MIN_TENSOR_BYTES)

@@ -1,6 +1,7 @@
 import { type BlockLayout, decodeBlock, encodeBlock, type BlockRequest } from '../../../src/compression/block.ts'
 import { codedDeltaParameters, deltaModel } from '../../../src/compression/coded-delta.ts'
-import { codedFloatsParameters, floatsModel, segmentsOf } from '../../../src/compression/coded-floats.ts'
+import { codedFloatsParameters, floatsModel, inSegments, segmentsOf } from '../../../src/compression/coded-floats.ts'
+import { codedMatricesParameters, contextsOf, FILTER_CODED_MATRICES, meansOf, packMeans } from '../../../src/compression/coded-matrices.ts'
 import { baseScale } from '../../../src/compression/filters.ts'
 import { encodeContexts } from '../../../src/compression/contexts.ts'
 import { encodeNumbers } from '../../../src/compression/numbers.ts'
@@ -51,7 +52,7 @@ interface Stored {
 /** A block whose parts are compressed here, so that what filters get is input; or with stored bytes as they are. */
 function readBlock(structure: Structure, zstd: ZstdCodec): Stored {
   const filter = structure.byte()
-  const parameters = structure.take(structure.byte() % 16)
+  const parameters = structure.take(structure.byte() % (filter === FILTER_CODED_MATRICES ? 48 : 16))
   const pieces: Uint8Array[] = []
   const parts = Array.from({ length: structure.byte() % 20 }, () => {
     const codec = structure.byte()
@@ -186,9 +187,23 @@ function* layouts(): Generator<Uint8Array> {
     const base = seededBytes(2001, 1)
     const coded = encodeNumbers(mixed(base, 5), model, [1000, 1001], base)!
     const values = base.map((byte, i) => (i % width === width - 1 ? 60 + (byte & 3) : byte))
-    const floats = floatsModel(values, values.length, width, 8 * width - 9, true)
+    const floats = inSegments(floatsModel(values, width, 8 * width - 9, true), values.length)
     const own = encodeNumbers(values, floats.model, [values.length], segmentsOf(values.length, floats))!
+    const elements = Math.floor(values.length / width)
+    const matrices = [
+      { elements: 300, columns: 50, start: 20 },
+      { elements: elements - 300, columns: 100, start: 0 },
+    ]
+    const matrixed = { model: floats.model, matrices }
+    const means = meansOf(values, matrixed).means
+    const inRows = encodeNumbers(values, floats.model, [values.length], contextsOf(matrixed, means), packMeans(means))!
     yield made(11, [...codedFloatsParameters(floats)], [Buffer.concat([part(128 | CODEC_NUMBERS, own), Uint8Array.of(0xd1, 7)])], 1000)
+    yield made(
+      13,
+      [...codedMatricesParameters(matrixed)],
+      [Buffer.concat([part(128 | CODEC_NUMBERS, inRows), Uint8Array.of(0xd1, 7)])],
+      1000,
+    )
     yield made(12, [...codedDeltaParameters(model), 4], [Buffer.concat([part(128 | CODEC_NUMBERS, coded), Uint8Array.of(0xd1, 7)])], 1000)
   }
   yield made(2, [1], [part(2, text)], 7)
@@ -238,7 +253,13 @@ export const blockEncode: Target = {
     if (plain.length === 0) return
     const chunkLengths = [plain.length]
     const base = kind === 'tensor' && (flags & 1) === 1 ? { bytes: mixed(plain, seed), relation: 'delta' as const } : undefined
-    const request: BlockRequest = { kind, level, ...(kind === 'tensor' ? { element, start, base, chunkLengths } : {}) }
+    // some rows, which the bytes need not have
+    const whole = Math.floor(plain.length / element.width)
+    const matrices = [
+      { elements: whole >> 2, columns: 1 + (seed >> 3), start: seed % (1 + (seed >> 3)) },
+      { elements: whole - (whole >> 2), columns: seed & 4 ? 0 : 1 + seed, start: 0 },
+    ]
+    const request: BlockRequest = { kind, level, ...(kind === 'tensor' ? { element, start, base, chunkLengths, matrices } : {}) }
     const zstd = await loadZstd()
     const { bytes: stored, ...layout } = encodeBlock(plain, request, zstd)
     const needed = baseScale(layout.filter) > 0 ? base!.bytes : undefined

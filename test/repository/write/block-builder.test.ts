@@ -78,3 +78,27 @@ describe('chunks of tensors of records', () => {
     expect(new Set([...keys, other]).size).toBe(4)
   })
 })
+
+describe('chunks of matrices', () => {
+  const element = { width: 4, kind: 'float', dtype: 'F32' } as const
+  const chunk = (elements: number) => weights.subarray(0, 4 * elements)
+  const form = (columns: number, before: number) => ({ element, rows: { columns, before } })
+
+  test('are one matrix as far as they follow each other in one tensor', () => {
+    const block = new BlockBuilder(0, { kind: 'tensor', tensor: form(300, 10_000) }, new SharedBuffers(1024 * KIB))
+    block.add(new Uint8Array(32), chunk(10_000), form(300, 10_000))
+    block.add(new Uint8Array(32), chunk(5000), form(300, 20_000))
+    // not the next chunk of that tensor, by the columns
+    block.add(new Uint8Array(32), chunk(1000), form(300, 40_001))
+    block.add(new Uint8Array(32), chunk(1000), { element })
+    block.add(new Uint8Array(32), chunk(3000), form(300, 0))
+    block.add(new Uint8Array(32), chunk(3000), form(300, 0))
+    expect(block.take('balanced').request.matrices).toEqual([
+      { elements: 15_000, columns: 300, start: 100 },
+      { elements: 1000, columns: 300, start: 101 },
+      { elements: 1000, columns: 0, start: 0 },
+      { elements: 3000, columns: 300, start: 0 },
+      { elements: 3000, columns: 300, start: 0 },
+    ])
+  })
+})

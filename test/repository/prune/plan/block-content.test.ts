@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { type BlockBase, type BlockLayout, type BlockRequest, encodeBlock } from '../../../../src/compression/block.ts'
 import { FILTER_CODED_FLOATS } from '../../../../src/compression/coded-floats.ts'
+import { FILTER_CODED_MATRICES, rowsAt } from '../../../../src/compression/coded-matrices.ts'
 import { usesBase } from '../../../../src/compression/filters.ts'
 import { loadZstd } from '../../../../src/compression/load-zstd.ts'
 import { isDivisible, tensorOf } from '../../../../src/repository/prune/plan/block-content.ts'
@@ -8,7 +9,7 @@ import { classifyContent } from '../../../../src/repository/write/block-builder.
 import type { ElementType } from '../../../../src/util/element-type.ts'
 import { ELEMENT_TYPES } from '../../../../src/util/element-type.ts'
 import { quantisedLike } from '../../../helpers/quantised.ts'
-import { seededNoise } from '../../../helpers/seeded.ts'
+import { seededNoise, seededRandom } from '../../../helpers/seeded.ts'
 import { bf16, fp16, fp32, fp64, int16, network, tuned } from '../../../helpers/tensors.ts'
 
 const [before, after] = [network(1, [60_000]), tuned(network(1, [60_000]), 2, 1e-4)]
@@ -78,6 +79,26 @@ test('a block of records tells its fields, and where the first record begins', (
       block.bytes.length,
     )
   }
+})
+
+test('a block of matrices tells their columns, and how far into a tensor each chunk is', () => {
+  const random = seededRandom(5)
+  const [rows, columns] = [300, 200].map(count => Array.from({ length: count }, () => 2 ** (12 * random()))) as [number[], number[]]
+  const values = Float32Array.from({ length: 60_000 }, (_, i) => rows[Math.floor(i / 200)]! * columns[i % 200]! * (0.5 + random()))
+  const plain = new Uint8Array(values.buffer)
+  const element = ELEMENT_TYPES.get('F32')!
+  const matrices = [
+    { elements: 45_000, columns: 200, start: 0 },
+    { elements: 15_000, columns: 200, start: 0 },
+  ]
+  const block = encodeBlock(plain, { level: 'balanced', kind: 'tensor', element, matrices }, zstd)
+  expect(block.filter).toBe(FILTER_CODED_MATRICES)
+  expect(isDivisible(block)).toBe(true)
+  expect(tensorOf(block)).toEqual({ element, matrices, relation: undefined })
+  expect(rowsAt(matrices, 0)).toEqual({ columns: 200, before: 0 })
+  expect(rowsAt(matrices, 44_999)).toEqual({ columns: 200, before: 44_999 })
+  expect(rowsAt(matrices, 45_000)).toEqual({ columns: 200, before: 0 })
+  expect(rowsAt(matrices, 60_000)).toBeUndefined()
 })
 
 const layout = (filter: number, parameters: number[], codec = 0): BlockLayout => ({
