@@ -3,7 +3,7 @@ import { ByteReader, ByteWriter } from '../util/bytes.ts'
 import { AppError, corrupt, newerFormat } from '../util/errors.ts'
 import { chunkSizeFor, outputOf } from '../util/memory/zlib-output.ts'
 import { applyCopies } from './copies.ts'
-import { MAX_BLOCK_BYTES, MAX_STORED_EXCESS } from './limits.ts'
+import { MAX_BLOCK_BYTES, MAX_LONG_BLOCK_BYTES, MAX_STORED_EXCESS } from './limits.ts'
 import { packPairs, unpackPairs } from './pairs.ts'
 import type { ZstdCodec } from './zstd/codec.ts'
 
@@ -19,6 +19,8 @@ export const CODEC_PAIRS = 3
 export const CODEC_NUMBERS = 4
 /** Literals, and copies of what was decoded before (copies.ts), in four pieces with codecs of their own. */
 export const CODEC_COPIES = 5
+/** Like copies, with literals in several pieces. */
+export const CODEC_LONG_COPIES = 6
 
 /** How one part of a block is stored, as the pack's directory states it. Lengths are in bytes. */
 export interface PartLayout {
@@ -27,9 +29,12 @@ export interface PartLayout {
   plainLength: number
 }
 
-const CODECS = [CODEC_RAW, CODEC_ZSTD, CODEC_DEFLATE, CODEC_PAIRS, CODEC_NUMBERS, CODEC_COPIES]
+const CODECS = [CODEC_RAW, CODEC_ZSTD, CODEC_DEFLATE, CODEC_PAIRS, CODEC_NUMBERS, CODEC_COPIES, CODEC_LONG_COPIES]
+/** Codecs that a long block may have. The others need as much memory again, and some of it is fixed. */
+const LONG_CODECS = [CODEC_RAW, CODEC_LONG_COPIES]
 /** Codecs that the pieces of codec copies may have. */
 const PIECE_CODECS = [CODEC_RAW, CODEC_ZSTD, CODEC_DEFLATE]
+const MAX_LITERAL_PIECES = MAX_LONG_BLOCK_BYTES / MAX_BLOCK_BYTES
 
 const SUBJECT = 'A block'
 
@@ -39,7 +44,8 @@ export const isKnownCodec = (codec: number): boolean => CODECS.includes(codec)
 export function checkPart(part: PartLayout): void {
   const { codec, storedLength, plainLength } = part
   if (!isKnownCodec(codec)) throw newerFormat(`A block with codec ${codec}`)
-  if (!Number.isSafeInteger(plainLength) || plainLength < 1 || plainLength > MAX_BLOCK_BYTES) {
+  const most = LONG_CODECS.includes(codec) ? MAX_LONG_BLOCK_BYTES : MAX_BLOCK_BYTES
+  if (!Number.isSafeInteger(plainLength) || plainLength < 1 || plainLength > most) {
     throw corrupt(SUBJECT, `a part of ${plainLength} bytes is impossible`)
   }
   const longest = codec === CODEC_RAW || codec === CODEC_NUMBERS ? plainLength : plainLength + MAX_STORED_EXCESS
@@ -53,7 +59,7 @@ export function checkPart(part: PartLayout): void {
  * The plain bytes of a part; a view of `stored` for codec raw. Throws `corrupt` unless `stored` decodes to exactly
  * `part.plainLength` bytes, `newer-format` for an unknown codec, `unsupported` when zstd is needed and `zstd`
  * undefined. Frames have no checksum, so damage may also give wrong bytes of the right length. The hashes of the
- * chunks detect that. Time and memory: linear in the stored and the plain length, which is at most 4 MiB.
+ * chunks detect that. Time and memory: linear in the stored and the plain length.
  */
 export function decodePart(part: PartLayout, stored: Uint8Array, zstd: ZstdCodec | undefined): Uint8Array {
   checkPart(part)
@@ -61,7 +67,7 @@ export function decodePart(part: PartLayout, stored: Uint8Array, zstd: ZstdCodec
   if (part.codec === CODEC_RAW) return stored
   if (part.codec === CODEC_DEFLATE) return inflate(stored, part.plainLength)
   if (part.codec === CODEC_PAIRS) return inflatePairs(stored, part.plainLength)
-  if (part.codec === CODEC_COPIES) return decodeCopies(stored, part.plainLength, zstd)
+  if (part.codec === CODEC_COPIES || part.codec === CODEC_LONG_COPIES) return decodeCopies(part, stored, zstd)
   if (part.codec === CODEC_NUMBERS) throw corrupt(SUBJECT, 'numbers are coded where its filter makes none')
   if (zstd === undefined) {
     throw new AppError('unsupported', 'The data is compressed with zstd, and no zstd codec can be loaded on this machine.', {
@@ -73,41 +79,59 @@ export function decodePart(part: PartLayout, stored: Uint8Array, zstd: ZstdCodec
 
 /** Whether `decodePart` may need a zstd codec for a part. */
 export function mayNeedZstd({ codec }: PartLayout): boolean {
-  return codec === CODEC_ZSTD || codec === CODEC_COPIES
+  return codec === CODEC_ZSTD || codec === CODEC_COPIES || codec === CODEC_LONG_COPIES
+}
+
+/** A piece of a part of codec copies. */
+export interface Piece {
+  codec: number
+  bytes: Uint8Array
+  plainLength: number
 }
 
 /** A part of codec copies: `u8 codec, varint stored, varint plain` of each of its four pieces, then the pieces. */
-export function joinCopies(pieces: readonly { codec: number; bytes: Uint8Array; plainLength: number }[]): Uint8Array {
-  const out = new ByteWriter(32 + pieces.reduce((sum, { bytes }) => sum + bytes.length, 0))
-  for (const { codec, bytes, plainLength } of pieces) {
-    out.byte(codec)
-    out.varint(bytes.length)
-    out.varint(plainLength)
-  }
-  for (const { bytes } of pieces) out.put(bytes)
-  return out.finish()
+export function joinCopies(pieces: readonly Piece[]): Uint8Array {
+  return joinPieces(new ByteWriter(32), pieces)
 }
 
-function decodeCopies(stored: Uint8Array, plainLength: number, zstd: ZstdCodec | undefined): Uint8Array {
+/** A part of codec long copies: the number of pieces of literals, then as in codec copies. */
+export function joinLongCopies(literals: readonly Piece[], numbers: readonly Piece[]): Uint8Array {
+  const out = new ByteWriter(64)
+  out.varint(literals.length)
+  return joinPieces(out, [...literals, ...numbers])
+}
+
+function joinPieces(heads: ByteWriter, pieces: readonly Piece[]): Uint8Array {
+  for (const { codec, bytes, plainLength } of pieces) {
+    heads.byte(codec)
+    heads.varint(bytes.length)
+    heads.varint(plainLength)
+  }
+  return Buffer.concat([heads.view(), ...pieces.map(({ bytes }) => bytes)])
+}
+
+function decodeCopies({ codec, plainLength }: PartLayout, stored: Uint8Array, zstd: ZstdCodec | undefined): Uint8Array {
   const reader = new ByteReader(stored, SUBJECT)
-  const readPiece = (most: number): PartLayout => {
-    const piece = { codec: reader.byte(), storedLength: reader.varint(stored.length), plainLength: reader.varint(most) }
+  const count = codec === CODEC_COPIES ? 1 : reader.varint(MAX_LITERAL_PIECES)
+  let left = plainLength
+  const layouts = Array.from({ length: count + 3 }, () => {
+    const piece = { codec: reader.byte(), storedLength: reader.varint(stored.length), plainLength: reader.varint(left) }
     if (!isKnownCodec(piece.codec)) throw newerFormat(`A block with codec ${piece.codec}`)
     if (!PIECE_CODECS.includes(piece.codec)) throw corrupt(SUBJECT, `copies can't have codec ${piece.codec} within`)
+    left -= piece.plainLength
     return piece
-  }
-  let left = plainLength
-  const layouts = Array.from({ length: 4 }, () => {
-    const layout = readPiece(left)
-    left -= layout.plainLength
-    return layout
   })
-  const [literals, gaps, lengths, distances] = layouts.map(piece => decodePart(piece, reader.take(piece.storedLength), zstd)) as Pieces
+  const pieces = layouts.map(piece => ({ piece, bytes: reader.take(piece.storedLength) }))
   reader.finish()
-  return applyCopies({ literals, gaps, lengths, distances }, plainLength)
+  const decode = ({ piece, bytes }: (typeof pieces)[number]): Uint8Array => decodePart(piece, bytes, zstd)
+  const [gaps, lengths, distances] = pieces.slice(count).map(decode) as [Uint8Array, Uint8Array, Uint8Array]
+  return applyCopies({ literals: each(pieces.slice(0, count), decode), gaps, lengths, distances }, plainLength)
 }
 
-type Pieces = [literals: Uint8Array, gaps: Uint8Array, lengths: Uint8Array, distances: Uint8Array]
+/** Maps as it is asked, so that one piece of literals at a time is in memory. */
+function* each<From, To>(values: readonly From[], map: (value: From) => To): Generator<To> {
+  for (const value of values) yield map(value)
+}
 
 export function deflate(plain: Uint8Array): Uint8Array {
   return zlib.deflateRawSync(plain, { level: 6 })
