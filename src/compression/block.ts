@@ -94,9 +94,9 @@ const REPEATS_PAY = 0.02
 const MAY_REPEAT = 0.05
 
 /**
- * Encodes 1 to `MAX_BLOCK_BYTES` bytes, or to `MAX_LONG_BLOCK_BYTES` if `mayBeLong` (else RangeError). Decodes the result before it returns, so that no fault
- * of a codec can reach a repository. A block that decodes to other bytes, or does not get smaller, is stored raw.
- * Without a zstd codec it uses deflate.
+ * Encodes 1 to `MAX_BLOCK_BYTES` bytes, or to `MAX_LONG_BLOCK_BYTES` if `mayBeLong` (else RangeError). Decodes the
+ * result before it returns, so that no fault of a codec can reach a repository. A block that decodes to other bytes, or
+ * does not get smaller, is stored raw. Without a zstd codec it uses deflate.
  */
 export function encodeBlock(plain: Uint8Array, request: BlockRequest, zstd: ZstdCodec | undefined): EncodedBlock {
   const most = mayBeLong(request) ? MAX_LONG_BLOCK_BYTES : MAX_BLOCK_BYTES
