@@ -1,6 +1,7 @@
 import * as zlib from 'node:zlib'
 import { ByteReader, ByteWriter } from '../util/bytes.ts'
 import { AppError, corrupt, newerFormat } from '../util/errors.ts'
+import { freeUnusedBuffers } from '../util/memory/unused-memory.ts'
 import { chunkSizeFor, outputOf } from '../util/memory/zlib-output.ts'
 import { applyCopies } from './copies.ts'
 import { MAX_BLOCK_BYTES, MAX_LONG_BLOCK_BYTES, MAX_STORED_EXCESS } from './limits.ts'
@@ -129,8 +130,12 @@ function decodeCopies({ codec, plainLength }: PartLayout, stored: Uint8Array, zs
 }
 
 /** Maps as it is asked, so that one piece of literals at a time is in memory. */
-function* each<From, To>(values: readonly From[], map: (value: From) => To): Generator<To> {
-  for (const value of values) yield map(value)
+function* each<From>(values: readonly From[], map: (value: From) => Uint8Array): Generator<Uint8Array> {
+  for (const value of values) {
+    const piece = map(value)
+    yield piece
+    freeUnusedBuffers(piece.length)
+  }
 }
 
 export function deflate(plain: Uint8Array): Uint8Array {

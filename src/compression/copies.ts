@@ -4,7 +4,7 @@ import { type Copy, findCopies } from './find-copies.ts'
 import { MAX_BLOCK_BYTES } from './limits.ts'
 
 /** The numbers of copies, as they are stored. */
-export interface CopyNumbers {
+interface CopyNumbers {
   /** For each copy a varint: how many literals come right before it. Those after the last copy are in none. */
   gaps: Uint8Array
   /** For each copy a varint: its length. */

@@ -2,6 +2,7 @@ import { CODEC_COPIES, CODEC_LONG_COPIES, CODEC_RAW, joinCopies, joinLongCopies,
 import { takeCopies } from './copies.ts'
 import { type EncodedPart, encodeWhole } from './encode-whole.ts'
 import { type Level, MAX_BLOCK_BYTES } from './limits.ts'
+import { freeUnusedBuffers } from '../util/memory/unused-memory.ts'
 import type { ZstdCodec } from './zstd/codec.ts'
 
 /** Every codec finds the repeats of fewer bytes. */
@@ -17,7 +18,10 @@ export function encodeCopies(plain: Uint8Array, level: Level, zstd: ZstdCodec | 
     return { ...shorter, plainLength: bytes.length }
   }
   const literals: Piece[] = []
-  for (const piece of copies.literals) literals.push(encode(piece))
+  for (const piece of copies.literals) {
+    literals.push(encode(piece))
+    freeUnusedBuffers(piece.length)
+  }
   const numbers = [copies.gaps, copies.lengths, copies.distances].map(encode)
   return plain.length <= MAX_BLOCK_BYTES
     ? { codec: CODEC_COPIES, bytes: joinCopies([...literals, ...numbers]) }

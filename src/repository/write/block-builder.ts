@@ -84,6 +84,9 @@ export const buffersFor = ({ tensor }: BlockContent): number => (tensor?.base ? 
 /** A full block becomes longer if the next one repeats so much of it. */
 const MUCH_REPEATS = 0.05
 
+/** Used again, as buffers are. */
+const spareStrings: RegularStrings[] = []
+
 /** A block being filled. */
 export class BlockBuilder {
   /** Blocks are numbered in the order in which they are begun. */
@@ -168,7 +171,7 @@ export class BlockBuilder {
   isRepeatedBy({ plain, used, lengths }: BlockBuilder, longest: number): boolean {
     if (this.used + used > longest || this.lengths.length + lengths.length > MAX_BLOCK_CHUNKS) return false
     if (this.strings === undefined) {
-      this.strings = new RegularStrings()
+      this.strings = spareStrings.pop() ?? new RegularStrings()
       this.strings.add(this.plain.subarray(0, this.used))
     }
     return this.strings.repeatedIn(plain.subarray(0, used)) >= MUCH_REPEATS
@@ -180,7 +183,7 @@ export class BlockBuilder {
     if (!this.long) {
       const plain = longBuffers.take()
       plain.set(this.plain.subarray(0, this.used))
-      this.release()
+      this.buffers.give(this.plain)
       this.buffers = longBuffers
       this.plain = plain
       this.long = true
@@ -204,6 +207,11 @@ export class BlockBuilder {
 
   /** Gives the buffers back. Call it when the bytes are no longer needed. */
   release(): void {
+    if (this.strings) {
+      this.strings.clear()
+      spareStrings.push(this.strings)
+      this.strings = undefined
+    }
     this.buffers.give(this.plain)
     if (this.basePlain) this.buffers.give(this.basePlain)
   }

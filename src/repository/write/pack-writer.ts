@@ -52,8 +52,8 @@ const MAX_OPEN_BUFFERS = 6
 
 /** Plain bytes of a long block, at most, in those of another one. */
 const LONG = MAX_LONG_BLOCK_BYTES / MAX_BLOCK_BYTES
-/** Long blocks in memory, at most: two grow (one general, one compressed), and one is being encoded. */
-const MAX_LONG_BLOCKS = 3
+/** Long blocks in memory, at most: while one is being encoded, one may grow. */
+const MAX_LONG_BLOCKS = 2
 
 /**
  * Turns a stream of new chunks into packs in the store. Fills a block for each key, encodes the blocks, joins them into
