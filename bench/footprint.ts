@@ -27,7 +27,17 @@ const known = (id: string): Peer => {
   const { label, init, push, store } = tools.find(tool => tool.id === id)!
   return { label, init, push: (place, source) => push(place, source, 1), store }
 }
-const peers = [known(`node${process.versions.node.split('.')[0]}`), known('restic-max'), zstd(3), zstd(19)]
+const own = known(`node${process.versions.node.split('.')[0]}`)
+/** The same push at another level. */
+const at = (level: string): Peer => ({
+  ...own,
+  label: `--level ${level}`,
+  push: (place, source) => {
+    const command = own.push(place, source)
+    return { ...command, argv: [...command.argv, '--level', level] }
+  },
+})
+const peers = [own, at('high'), known('restic-max'), zstd(3), zstd(19)]
 
 const [folder = '.', ...only] = process.argv.slice(2)
 const rows: string[][] = []
@@ -46,7 +56,8 @@ for (const kind of readdirSync(folder).sort()) {
     seconds.push(cpuSeconds.toFixed(1))
     rmSync(place, { recursive: true })
   }
-  rows.push([kind, (bytes / 1e6).toFixed(1), ...shares, seconds.join(' / ')])
+  const files = readdirSync(source, { recursive: true, withFileTypes: true }).filter(entry => entry.isFile()).length
+  rows.push([kind, String(files), (bytes / 1e6).toFixed(1), ...shares, seconds.join(' / ')])
   console.error(rows.at(-1)!.join('  '))
 }
-console.log(table(['kind', 'MB', ...peers.map(({ label }) => label), 'CPU seconds'], rows))
+console.log(table(['kind', 'files', 'MB', ...peers.map(({ label }) => label), 'CPU seconds'], rows))

@@ -31,7 +31,8 @@ import shutil, stat, struct, subprocess, tempfile, time, unicodedata, zlib
 from urllib.parse import quote
 
 FORMAT = 1
-MAX_BLOCK = 4 << 20  # plain bytes of a block, at most, and so the largest length in a directory
+MAX_BLOCK = 4 << 20  # plain bytes of a block, at most, unless it is a long one
+MAX_LONG_BLOCK = 16 << 20  # plain bytes of a long block, at most, and so the largest length in a directory
 BASE_SCALES = {2: 1, 3: 2, 5: 1, 9: 1, 12: 1}  # filters with a base: bytes of it for each plain byte
 MAX_DEPTH = 8  # the longest chain of bases under a chunk
 DAY = 24 * 60 * 60 * 1000  # ms
@@ -149,8 +150,8 @@ def decode(codec, stored, plain_length):
         both = [bytes([low, high]) for high in symbols for low in symbols]
         table = {high << 4 | low: both[high * len(symbols) + low] for high in range(len(symbols)) for low in range(len(symbols))}
         plain = b"".join(map(table.__getitem__, pairs))[: len(pairs) * 2 - plain_length % 2]
-    elif codec == 5:  # literals, and copies of what comes before
-        plain = join_copies(Reader(stored, "copies"), plain_length)
+    elif codec in (5, 7):  # literals, and copies of what comes before
+        plain = join_copies(codec, Reader(stored, "copies"), plain_length)
     elif codec == 6:  # bytes, each in the context of the byte before it
         plain = join_contexts(Reader(stored, "contexts"), plain_length)
     else:
@@ -160,15 +161,18 @@ def decode(codec, stored, plain_length):
     return plain
 
 
-def join_copies(reader, plain_length):
-    """Four pieces: literals; and for each copy the number of literals before it, its length, and how far back its source begins."""
+def join_copies(codec, reader, plain_length):
+    """Pieces: one of literals or more; and for each copy the number of literals before it, its length, and how far back its source
+    begins."""
+    count = 1 if codec == 5 else reader.varint(MAX_LONG_BLOCK // MAX_BLOCK)
     layouts, left = [], plain_length
-    for _ in range(4):
+    for _ in range(count + 3):
         layouts.append((reader.take(1)[0], reader.varint(len(reader.data)), reader.varint(left)))
         left -= layouts[-1][2]
     reader.expect(all(codec < 3 for codec, _, _ in layouts))
-    literals, *numbers = [decode(codec, reader.take(length), plain) for codec, length, plain in layouts]
-    gaps, lengths, distances = [Reader(piece, "copies") for piece in numbers]
+    pieces = [decode(codec, reader.take(length), plain) for codec, length, plain in layouts]
+    literals = b"".join(pieces[:count])
+    gaps, lengths, distances = [Reader(piece, "copies") for piece in pieces[count:]]
     plain, at = bytearray(), 0
     while gaps.at < len(gaps.data):
         gap, length, distance = gaps.varint(len(literals) - at), lengths.varint(plain_length), distances.varint(plain_length)
@@ -813,9 +817,9 @@ def read_directory(data, pack):
         filter_id = reader.take(1)[0]
         parameters = reader.take(reader.count(1, 1024))
         number = reader.count(3, 128)
-        parts = [(reader.take(1)[0], reader.varint(MAX_BLOCK + 64), reader.varint(MAX_BLOCK)) for _ in range(number)]
+        parts = [(reader.take(1)[0], reader.varint(MAX_LONG_BLOCK + 64), reader.varint(MAX_LONG_BLOCK)) for _ in range(number)]
         stored, plain = sum(part[1] for part in parts), sum(part[2] for part in parts)
-        reader.expect(0 < plain <= MAX_BLOCK and stored <= plain + 64)
+        reader.expect(0 < plain <= (MAX_LONG_BLOCK if number == 1 else MAX_BLOCK) and stored <= plain + 64)
         blocks.append(Block(pack, offset, stored, plain, filter_id, parameters, parts))
         counts.append(reader.varint(65536))
         depths.append(reader.take(1)[0])

@@ -13,6 +13,7 @@ const KERNELS = [
   // three regions of 4 MiB, and 17 pages of tables: see src/kernels/block-memory.ts
   { name: 'planes', constant: 'PLANES_WASM', flags: ['--enable', 'simd', ...BLOCK_MEMORY] },
   { name: 'fields', constant: 'FIELDS_WASM', flags: BLOCK_MEMORY },
+  { name: 'anchors', constant: 'ANCHORS_WASM', flags: BLOCK_MEMORY },
   { name: 'numbers', constant: 'NUMBERS_WASM', flags: BLOCK_MEMORY },
 ]
 

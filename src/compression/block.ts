@@ -23,7 +23,7 @@ import { isFields, joinFields } from './fields.ts'
 import { FILTER_NONE, FILTER_SCALED, joinPlanes, parameterCount, planeLengths, type PlaneWidth } from './filters.ts'
 import type { Table } from './find-table.ts'
 import type { Level } from './limits.ts'
-import { MAX_BLOCK_BYTES } from './limits.ts'
+import { MAX_BLOCK_BYTES, MAX_LONG_BLOCK_BYTES } from './limits.ts'
 import { decodeNumbers, encodeNumbers } from './numbers.ts'
 import { isRecords, joinRecords } from './records.ts'
 import { repeatedShare } from './repeats.ts'
@@ -100,13 +100,13 @@ const REPEATS_PAY = 0.02
 const MAY_REPEAT = 0.05
 
 /**
- * Encodes 1 to `MAX_BLOCK_BYTES` bytes (else RangeError). Decodes the result before it returns, so that no fault
- * of a codec can reach a repository. A block that decodes to other bytes, or does not get smaller, is stored raw.
- * Without a zstd codec it uses deflate.
+ * Encodes 1 to `MAX_BLOCK_BYTES` bytes, or to `MAX_LONG_BLOCK_BYTES` if `mayBeLong` (else RangeError). Decodes the
+ * result before it returns, so that no fault of a codec can reach a repository. A block that decodes to other bytes, or
+ * does not get smaller, is stored raw. Without a zstd codec it uses deflate.
  */
 export function encodeBlock(plain: Uint8Array, request: BlockRequest, zstd: ZstdCodec | undefined): EncodedBlock {
-  if (plain.length === 0 || plain.length > MAX_BLOCK_BYTES)
-    throw new RangeError(`a block has 1 to ${MAX_BLOCK_BYTES} bytes, not ${plain.length}`)
+  const most = mayBeLong(request) ? MAX_LONG_BLOCK_BYTES : MAX_BLOCK_BYTES
+  if (plain.length === 0 || plain.length > most) throw new RangeError(`a block has 1 to ${most} bytes, not ${plain.length}`)
   const block = encodeFiltered(plain, request, zstd)
   if (block) {
     // frees memory of trials before decoding needs as much again
@@ -115,6 +115,11 @@ export function encodeBlock(plain: Uint8Array, request: BlockRequest, zstd: Zstd
   }
   const raw: EncodedPart = { codec: CODEC_RAW, bytes: plain }
   return assemble({ filter: FILTER_NONE, parameters: withElementType(NO_PARAMETERS, request), parts: [{ plain, encoded: raw }] })
+}
+
+/** Whether a block of such content may be a long one. */
+export function mayBeLong({ kind, withoutCopies = false, table, numbers }: Omit<BlockRequest, 'level'>): boolean {
+  return kind !== 'tensor' && !withoutCopies && table === undefined && numbers === undefined
 }
 
 function encodeFiltered(plain: Uint8Array, request: BlockRequest, zstd: ZstdCodec | undefined): EncodedBlock | undefined {
@@ -127,7 +132,7 @@ function encodeFiltered(plain: Uint8Array, request: BlockRequest, zstd: ZstdCode
  * before anything is allocated. If the filter needs a base, `base` holds the concatenated bases of the block's chunks,
  * and `chunkLengths` the lengths of the chunks. Throws `corrupt`; `newer-format` for an unknown filter or codec;
  * `unsupported` if zstd is needed and missing. Time and memory: linear in the stored and the plain length, which is at
- * most 4 MiB.
+ * most 16 MiB.
  */
 export function decodeBlock(
   layout: BlockLayout,

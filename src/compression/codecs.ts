@@ -1,10 +1,11 @@
 import * as zlib from 'node:zlib'
 import { ByteReader, ByteWriter } from '../util/bytes.ts'
 import { AppError, corrupt, newerFormat } from '../util/errors.ts'
+import { freeUnusedBuffers } from '../util/memory/unused-memory.ts'
 import { chunkSizeFor, outputOf } from '../util/memory/zlib-output.ts'
 import { decodeContexts } from './contexts.ts'
 import { applyCopies } from './copies.ts'
-import { MAX_BLOCK_BYTES, MAX_STORED_EXCESS } from './limits.ts'
+import { MAX_BLOCK_BYTES, MAX_LONG_BLOCK_BYTES, MAX_STORED_EXCESS } from './limits.ts'
 import { unpackPairs } from './pairs.ts'
 import type { ZstdCodec } from './zstd/codec.ts'
 
@@ -22,6 +23,8 @@ export const CODEC_NUMBERS = 4
 export const CODEC_COPIES = 5
 /** Bytes, each in the context of the byte before it: see contexts.ts. */
 export const CODEC_CONTEXTS = 6
+/** Like copies, with literals in several pieces. */
+export const CODEC_LONG_COPIES = 7
 
 /** How one part of a block is stored, as the pack's directory states it. Lengths are in bytes. */
 export interface PartLayout {
@@ -30,11 +33,14 @@ export interface PartLayout {
   plainLength: number
 }
 
-const CODECS = [CODEC_RAW, CODEC_ZSTD, CODEC_DEFLATE, CODEC_PAIRS, CODEC_NUMBERS, CODEC_COPIES, CODEC_CONTEXTS]
+const CODECS = [CODEC_RAW, CODEC_ZSTD, CODEC_DEFLATE, CODEC_PAIRS, CODEC_NUMBERS, CODEC_COPIES, CODEC_CONTEXTS, CODEC_LONG_COPIES]
 /** Codecs whose stored bytes are never more than the plain bytes. */
 const NEVER_LONGER = [CODEC_RAW, CODEC_NUMBERS, CODEC_CONTEXTS]
+/** Codecs that a long block may have. The others need as much memory again, and some of it is fixed. */
+const LONG_CODECS = [CODEC_RAW, CODEC_LONG_COPIES]
 /** Codecs that the pieces of codec copies may have. */
 const PIECE_CODECS = [CODEC_RAW, CODEC_ZSTD, CODEC_DEFLATE]
+const MAX_LITERAL_PIECES = MAX_LONG_BLOCK_BYTES / MAX_BLOCK_BYTES
 
 const SUBJECT = 'A block'
 
@@ -44,7 +50,8 @@ export const isKnownCodec = (codec: number): boolean => CODECS.includes(codec)
 export function checkPart(part: PartLayout): void {
   const { codec, storedLength, plainLength } = part
   if (!isKnownCodec(codec)) throw newerFormat(`A block with codec ${codec}`)
-  if (!Number.isSafeInteger(plainLength) || plainLength < 1 || plainLength > MAX_BLOCK_BYTES) {
+  const most = LONG_CODECS.includes(codec) ? MAX_LONG_BLOCK_BYTES : MAX_BLOCK_BYTES
+  if (!Number.isSafeInteger(plainLength) || plainLength < 1 || plainLength > most) {
     throw corrupt(SUBJECT, `a part of ${plainLength} bytes is impossible`)
   }
   const longest = NEVER_LONGER.includes(codec) ? plainLength : plainLength + MAX_STORED_EXCESS
@@ -58,7 +65,7 @@ export function checkPart(part: PartLayout): void {
  * The plain bytes of a part; a view of `stored` for codec raw. Throws `corrupt` unless `stored` decodes to exactly
  * `part.plainLength` bytes, `newer-format` for an unknown codec, `unsupported` when zstd is needed and `zstd`
  * undefined. Frames have no checksum, so damage may also give wrong bytes of the right length. The hashes of the
- * chunks detect that. Time and memory: linear in the stored and the plain length, which is at most 4 MiB.
+ * chunks detect that. Time and memory: linear in the stored and the plain length.
  */
 export function decodePart(part: PartLayout, stored: Uint8Array, zstd: ZstdCodec | undefined): Uint8Array {
   checkPart(part)
@@ -66,7 +73,7 @@ export function decodePart(part: PartLayout, stored: Uint8Array, zstd: ZstdCodec
   if (part.codec === CODEC_RAW) return stored
   if (part.codec === CODEC_DEFLATE) return inflate(stored, part.plainLength)
   if (part.codec === CODEC_PAIRS) return inflatePairs(stored, part.plainLength)
-  if (part.codec === CODEC_COPIES) return decodeCopies(stored, part.plainLength, zstd)
+  if (part.codec === CODEC_COPIES || part.codec === CODEC_LONG_COPIES) return decodeCopies(part, stored, zstd)
   if (part.codec === CODEC_CONTEXTS) return decodeContexts(stored, part.plainLength)
   if (part.codec === CODEC_NUMBERS) throw corrupt(SUBJECT, 'numbers are coded where its filter makes none')
   if (zstd === undefined) {
@@ -79,41 +86,63 @@ export function decodePart(part: PartLayout, stored: Uint8Array, zstd: ZstdCodec
 
 /** Whether `decodePart` may need a zstd codec for a part. */
 export function mayNeedZstd({ codec }: PartLayout): boolean {
-  return codec === CODEC_ZSTD || codec === CODEC_COPIES
+  return codec === CODEC_ZSTD || codec === CODEC_COPIES || codec === CODEC_LONG_COPIES
+}
+
+/** A piece of a part of codec copies. */
+export interface Piece {
+  codec: number
+  bytes: Uint8Array
+  plainLength: number
 }
 
 /** A part of codec copies: `u8 codec, varint stored, varint plain` of each of its four pieces, then the pieces. */
-export function joinCopies(pieces: readonly { codec: number; bytes: Uint8Array; plainLength: number }[]): Uint8Array {
-  const out = new ByteWriter(32 + pieces.reduce((sum, { bytes }) => sum + bytes.length, 0))
-  for (const { codec, bytes, plainLength } of pieces) {
-    out.byte(codec)
-    out.varint(bytes.length)
-    out.varint(plainLength)
-  }
-  for (const { bytes } of pieces) out.put(bytes)
-  return out.finish()
+export function joinCopies(pieces: readonly Piece[]): Uint8Array {
+  return joinPieces(new ByteWriter(32), pieces)
 }
 
-function decodeCopies(stored: Uint8Array, plainLength: number, zstd: ZstdCodec | undefined): Uint8Array {
+/** A part of codec long copies: the number of pieces of literals, then as in codec copies. */
+export function joinLongCopies(literals: readonly Piece[], numbers: readonly Piece[]): Uint8Array {
+  const out = new ByteWriter(64)
+  out.varint(literals.length)
+  return joinPieces(out, [...literals, ...numbers])
+}
+
+function joinPieces(heads: ByteWriter, pieces: readonly Piece[]): Uint8Array {
+  for (const { codec, bytes, plainLength } of pieces) {
+    heads.byte(codec)
+    heads.varint(bytes.length)
+    heads.varint(plainLength)
+  }
+  return Buffer.concat([heads.view(), ...pieces.map(({ bytes }) => bytes)])
+}
+
+function decodeCopies({ codec, plainLength }: PartLayout, stored: Uint8Array, zstd: ZstdCodec | undefined): Uint8Array {
   const reader = new ByteReader(stored, SUBJECT)
-  const readPiece = (most: number): PartLayout => {
-    const piece = { codec: reader.byte(), storedLength: reader.varint(stored.length), plainLength: reader.varint(most) }
+  const count = codec === CODEC_COPIES ? 1 : reader.varint(MAX_LITERAL_PIECES)
+  let left = plainLength
+  const layouts = Array.from({ length: count + 3 }, () => {
+    const piece = { codec: reader.byte(), storedLength: reader.varint(stored.length), plainLength: reader.varint(left) }
     if (!isKnownCodec(piece.codec)) throw newerFormat(`A block with codec ${piece.codec}`)
     if (!PIECE_CODECS.includes(piece.codec)) throw corrupt(SUBJECT, `copies can't have codec ${piece.codec} within`)
+    left -= piece.plainLength
     return piece
-  }
-  let left = plainLength
-  const layouts = Array.from({ length: 4 }, () => {
-    const layout = readPiece(left)
-    left -= layout.plainLength
-    return layout
   })
-  const [literals, gaps, lengths, distances] = layouts.map(piece => decodePart(piece, reader.take(piece.storedLength), zstd)) as Pieces
+  const pieces = layouts.map(piece => ({ piece, bytes: reader.take(piece.storedLength) }))
   reader.finish()
-  return applyCopies({ literals, gaps, lengths, distances }, plainLength)
+  const decode = ({ piece, bytes }: (typeof pieces)[number]): Uint8Array => decodePart(piece, bytes, zstd)
+  const [gaps, lengths, distances] = pieces.slice(count).map(decode) as [Uint8Array, Uint8Array, Uint8Array]
+  return applyCopies({ literals: each(pieces.slice(0, count), decode), gaps, lengths, distances }, plainLength)
 }
 
-type Pieces = [literals: Uint8Array, gaps: Uint8Array, lengths: Uint8Array, distances: Uint8Array]
+/** Maps as it is asked, so that one piece of literals at a time is in memory. */
+function* each<From>(values: readonly From[], map: (value: From) => Uint8Array): Generator<Uint8Array> {
+  for (const value of values) {
+    const piece = map(value)
+    yield piece
+    freeUnusedBuffers(piece.length)
+  }
+}
 
 export function deflate(plain: Uint8Array): Uint8Array {
   return zlib.deflateRawSync(plain, { level: 6 })

@@ -4,7 +4,7 @@ import type { BlockKind, BlockLayout, EncodedBlock } from '../../src/compression
 import { decodeBlock, encodeBlock, FILTER_NONE } from '../../src/compression/block.ts'
 import { CODEC_DEFLATE, CODEC_RAW, CODEC_ZSTD } from '../../src/compression/codecs.ts'
 import type { Level } from '../../src/compression/limits.ts'
-import { MAX_BLOCK_BYTES } from '../../src/compression/limits.ts'
+import { MAX_BLOCK_BYTES, MAX_LONG_BLOCK_BYTES } from '../../src/compression/limits.ts'
 import type { ZstdCodec } from '../../src/compression/load-zstd.ts'
 import { loadZstd } from '../../src/compression/load-zstd.ts'
 import { equalBytes } from '../../src/util/bytes.ts'
@@ -62,7 +62,7 @@ describe('encodeBlock and decodeBlock', () => {
   it('refuse to encode nothing and too much', async () => {
     const zstd = await loadZstd('portable')
     expect(() => encodeBlock(new Uint8Array(0), general, zstd)).toThrow(RangeError)
-    expect(() => encodeBlock(new Uint8Array(MAX_BLOCK_BYTES + 1), general, zstd)).toThrow(RangeError)
+    expect(() => encodeBlock(new Uint8Array(MAX_LONG_BLOCK_BYTES + 1), general, zstd)).toThrow(RangeError)
   })
 })
 

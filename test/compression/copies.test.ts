@@ -1,7 +1,16 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { decodeBlock, encodeBlock, type BlockRequest } from '../../src/compression/block.ts'
-import { CODEC_COPIES, CODEC_RAW, CODEC_ZSTD, decodePart, joinCopies } from '../../src/compression/codecs.ts'
+import {
+  CODEC_COPIES,
+  CODEC_LONG_COPIES,
+  CODEC_RAW,
+  CODEC_ZSTD,
+  decodePart,
+  joinCopies,
+  joinLongCopies,
+} from '../../src/compression/codecs.ts'
+import { MAX_BLOCK_BYTES, MAX_LONG_BLOCK_BYTES } from '../../src/compression/limits.ts'
 import { loadZstd } from '../../src/compression/load-zstd.ts'
 import { equalBytes } from '../../src/util/bytes.ts'
 import { seededNoise } from '../helpers/seeded.ts'
@@ -68,6 +77,86 @@ describe('repeats within a block', () => {
       }),
       { numRuns: 40 },
     )
+  })
+})
+
+describe('a long block', () => {
+  const MIB = 1024 * KIB
+  /** Each piece is like the one before: noise, so that the literals take several pieces. */
+  const [first, others] = [seededNoise(11, 9 * MIB), seededNoise(12, 3 * MIB)]
+  const long = concat(first, others.subarray(0, MIB), first.subarray(1000, 4 * MIB), others.subarray(MIB), Uint8Array.of(1, 2, 3)).subarray(
+    0,
+    MAX_LONG_BLOCK_BYTES,
+  )
+
+  it.each(CODECS)('is stored with its repeats taken out, and comes back exactly (%s)', async name => {
+    const zstd = await loadZstd(name)
+    const block = encodeBlock(long, { ...general, kind: 'compressed' }, zstd)
+    expect(block.parts).toEqual([{ codec: CODEC_LONG_COPIES, storedLength: block.bytes.length, plainLength: long.length }])
+    expect(block.bytes.length).toBeLessThan(12 * MIB + 5000)
+    expect(equalBytes(decodeBlock(block, block.bytes, zstd), long)).toBe(true)
+  })
+
+  it.each(CODECS)('has literals that every codec can decode: 4 MiB at once (%s)', async name => {
+    const zstd = await loadZstd(name)
+    const text = concat(textLike(5, 6 * MIB), textLike(5, 2 * MIB), seededNoise(4, 99), textLike(6, 3 * MIB))
+    for (const level of ['balanced', 'max'] as const) {
+      const block = encodeBlock(text, { ...general, level }, zstd)
+      expect(equalBytes(decodeBlock(block, block.bytes, await loadZstd('portable')), text)).toBe(true)
+    }
+  })
+
+  it('comes back without a zstd codec, and if nothing repeats', async () => {
+    const noise = seededNoise(14, 5 * MIB)
+    expect(encodeBlock(noise, general, await loadZstd()).parts.map(({ codec }) => codec)).toEqual([CODEC_RAW])
+    for (const plain of [noise, long, new Uint8Array(MAX_LONG_BLOCK_BYTES), textLike(7, MAX_BLOCK_BYTES + 1)]) {
+      const block = encodeBlock(plain, general, undefined)
+      expect(equalBytes(decodeBlock(block, block.bytes, undefined), plain)).toBe(true)
+    }
+  })
+
+  it('has at most 16 MiB, and neither a filter nor a codec that needs as much memory again', async () => {
+    const zstd = await loadZstd()
+    expect(() => encodeBlock(new Uint8Array(MAX_LONG_BLOCK_BYTES + 1), general, zstd)).toThrow(RangeError)
+    const plain = new Uint8Array(MAX_BLOCK_BYTES + 1)
+    expect(() => encodeBlock(plain, { ...general, withoutCopies: true }, zstd)).toThrow(RangeError)
+    expect(() => encodeBlock(plain, { level: 'balanced', kind: 'tensor' }, zstd)).toThrow(RangeError)
+    for (const codec of [CODEC_ZSTD, 2, 3, 4, CODEC_COPIES]) {
+      const layout = { filter: 0, parameters: new Uint8Array(0), parts: [{ codec, storedLength: 9, plainLength: plain.length }] }
+      expect(() => decodeBlock(layout, new Uint8Array(9), zstd)).toThrow(expect.objectContaining({ code: 'corrupt' }))
+    }
+    const planes = {
+      filter: 1,
+      parameters: Uint8Array.of(2, 0),
+      parts: [{ codec: CODEC_RAW, storedLength: plain.length, plainLength: plain.length }],
+    }
+    expect(() => decodeBlock(planes, plain, zstd)).toThrow(expect.objectContaining({ code: 'corrupt' }))
+  })
+})
+
+describe('a part of codec long copies', () => {
+  const decode = (stored: Uint8Array): string =>
+    Buffer.from(decodePart({ codec: CODEC_LONG_COPIES, storedLength: stored.length, plainLength: 13 }, stored, undefined)).toString()
+  const long = (literals: string[], ...numbers: number[][]): Uint8Array =>
+    joinLongCopies(
+      literals.map(text => piece(Buffer.from(text))),
+      numbers.map(each => piece(Uint8Array.from(each))),
+    )
+
+  it('takes its literals from one piece after the other', () => {
+    expect(decode(long(['ab', 'cd', 'ef'], [3, 1], [3, 4], [3, 2]))).toBe('abcabcdcdcdef')
+    expect(decode(long(['abcdef'], [4, 0], [7, 0], [2, 11]))).toBe('abcdcdcdcdcef')
+  })
+
+  it.each([
+    ['more pieces of literals than a long block can need', long(['a', 'b', 'c', 'd', 'e', 'f'], [4], [7], [2])],
+    ['no pieces of literals', long([], [4], [7], [2])],
+    ['literals that it does not use', long(['abcd', 'ef', 'g'], [4], [7], [2])],
+    ['literals that end within a piece', long(['abcd', 'efg'], [4], [7], [2])],
+    ['too few literals', long(['ab', 'cde'], [4], [7], [2])],
+    ['an empty piece', long(['abcd', '', 'ef'], [4], [7], [2])],
+  ])('is refused with %s', (_, stored) => {
+    expect(() => decode(stored)).toThrow(expect.objectContaining({ code: 'corrupt' }))
   })
 })
 

@@ -11,7 +11,7 @@ import { seededNoise, seededRandom } from '../helpers/seeded.ts'
 import { CODECS, floatLike, MIB, textLike } from './data.ts'
 
 /** The zstd levels of a codec that is no real one. */
-const levels = { fast: 1, balanced: 3, high: 7, max: 9 }
+const levels = { fast: 1, balanced: 3, text: 6, high: 7, max: 9 }
 
 async function codecs(): Promise<(ZstdCodec | undefined)[]> {
   return [...(await Promise.all(CODECS.map(name => loadZstd(name)))), undefined]

@@ -38,7 +38,7 @@ function newest(versions: readonly ExpectedVersion[]): ExpectedVersion[] {
 
 test('there are golden repositories', () => {
   expect(goldenRepositories().map(({ name }) => name)).toEqual(
-    expect.arrayContaining(['basic', 'codecs', 'contexts', 'floats', 'matrices', 'numbers', 'tables', 'tensors', 'tombs']),
+    expect.arrayContaining(['basic', 'codecs', 'contexts', 'copies', 'floats', 'matrices', 'numbers', 'tables', 'tensors', 'tombs']),
   )
 })
 
@@ -57,6 +57,13 @@ test('another one has tables, deltas in groups at every width, and pairs', () =>
     const shapes = index.blocks.filter(({ filter }) => filter > 3).map(({ filter, parameters }) => `${filter}: ${parameters[0]}`)
     expect([...new Set(shapes)].sort()).toEqual(['4: 44', '4: 9', '5: 2', '5: 4', '5: 8'])
     expect(index.blocks.flatMap(({ parts }) => parts.map(({ codec }) => codec))).toContain(3)
+  }))
+
+test('a fourth one has copies, also in a long block', () =>
+  withCopy(goldenRepository('copies'), async sandbox => {
+    const { index } = await openForReading(contextOf(new FolderStorage(sandbox.store)))
+    const codecs = index.blocks.flatMap(({ parts, plainLength }) => parts.map(({ codec }) => `${codec}${plainLength > 4 << 20 ? ' long' : ''}`))
+    expect(codecs).toEqual(expect.arrayContaining(['5', '6 long']))
   }))
 
 test('a third one has deltas as numbers, of both widths, in several chunks, around 0 and elsewhere', () =>

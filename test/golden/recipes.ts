@@ -7,6 +7,7 @@ import { sha256, sha256Hex, toHex } from '../../src/util/hash.ts'
 import { chunkBytes, encodeEntry, encodePack } from '../helpers/encode.ts'
 import { seededBytes } from '../helpers/seeded.ts'
 import { contextSteps } from './context-recipe.ts'
+import { copySteps } from './copies-recipe.ts'
 import { floatSteps, matrixSteps, numberSteps } from './number-recipe.ts'
 import type { ExpectedVersion, Stage, StagedPush, Step } from './stage.ts'
 import { tableSteps } from './table-recipe.ts'
@@ -224,5 +225,9 @@ export const recipes: Record<string, { about: string; steps: Step[] }> = {
   matrices: {
     about: 'Floats whose rows and columns say what to expect, with elements between them that have no rows.',
     steps: matrixSteps(),
+  },
+  copies: {
+    about: 'Repeats within blocks, and within long blocks, stored as copies.',
+    steps: copySteps(),
   },
 }

@@ -21,8 +21,11 @@ const MAX_PLAIN_BYTES = 4 * 1024 * 1024
  */
 export interface ZstdCodec {
   readonly name: ZstdName
-  /** The zstd level for each level of the program. `max` is the highest that it supports. */
-  readonly levels: Readonly<Record<'fast' | 'balanced' | 'high' | 'max', number>>
+  /**
+   * The zstd level for each level of the program, and that of `balanced` for text and programs. `max` is the highest
+   * that it supports.
+   */
+  readonly levels: Readonly<Record<'fast' | 'balanced' | 'text' | 'high' | 'max', number>>
   /** The searches that it supports, most likely to win first. */
   readonly searches: readonly ZstdSearch[]
   /**

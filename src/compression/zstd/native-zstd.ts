@@ -21,7 +21,7 @@ interface NativeZstd {
 
 const native = zlib as unknown as NativeZstd
 
-const LEVELS = { fast: 1, balanced: 3, high: 8, max: 19 } as const
+const LEVELS = { fast: 1, balanced: 3, text: 6, high: 8, max: 19 } as const
 
 /** The longest window that `nativeDecoder` supports: that of `zstd --long=27`. */
 export const MAX_NATIVE_WINDOW_BYTES = 128 * 1024 * 1024

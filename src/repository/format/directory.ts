@@ -1,5 +1,5 @@
 import type { BlockLayout, EncodedBlock } from '../../compression/block.ts'
-import { MAX_BLOCK_BYTES, MAX_STORED_EXCESS } from '../../compression/limits.ts'
+import { MAX_BLOCK_BYTES, MAX_LONG_BLOCK_BYTES, MAX_STORED_EXCESS } from '../../compression/limits.ts'
 import { ByteReader, ByteWriter } from '../../util/bytes.ts'
 import { HASH_BYTES } from '../../util/hash.ts'
 import { plural } from '../../util/words.ts'
@@ -140,15 +140,16 @@ function readBlock(reader: ByteReader, offset: number, firstChunk: number): Dire
   for (let left = reader.count(3, MAX_PARTS); left > 0; left--) {
     const part = {
       codec: reader.byte(),
-      storedLength: reader.varint(MAX_BLOCK_BYTES + MAX_STORED_EXCESS),
-      plainLength: reader.varint(MAX_BLOCK_BYTES),
+      storedLength: reader.varint(MAX_LONG_BLOCK_BYTES + MAX_STORED_EXCESS),
+      plainLength: reader.varint(MAX_LONG_BLOCK_BYTES),
     }
     storedLength += part.storedLength
     plainLength += part.plainLength
     parts.push(part)
   }
   if (parts.length === 0 || plainLength === 0) reader.fail('a block is empty')
-  if (plainLength > MAX_BLOCK_BYTES || storedLength > plainLength + MAX_STORED_EXCESS) reader.fail('a block is too large')
+  const most = parts.length === 1 ? MAX_LONG_BLOCK_BYTES : MAX_BLOCK_BYTES
+  if (plainLength > most || storedLength > plainLength + MAX_STORED_EXCESS) reader.fail('a block is too large')
   const chunkCount = reader.varint(MAX_BLOCK_CHUNKS)
   if (chunkCount === 0) reader.fail('a block has no chunks')
   // a copy: an array that grew has room for 17

@@ -1,7 +1,8 @@
 import { type GuessedNumbers, guessNumbers } from '../../chunking/layouts/guess-width.ts'
-import type { BlockBase, BlockKind, BlockRequest, Matrix } from '../../compression/block.ts'
+import { type BlockBase, type BlockKind, type BlockRequest, type Matrix, mayBeLong } from '../../compression/block.ts'
 import { hasSigns } from '../../compression/filters.ts'
 import { findTable, type Table } from '../../compression/find-table.ts'
+import { RegularStrings } from '../../compression/likeness.ts'
 import type { Level } from '../../compression/limits.ts'
 import { sampledRepeats } from '../../compression/sample.ts'
 import { type ElementType, recordLength } from '../../util/element-type.ts'
@@ -89,6 +90,12 @@ function startOfRecords(tensor: TensorForm | undefined): number {
 /** Buffers that a block of such chunks holds: one for the chunks, and one for their bases if they have any. */
 export const buffersFor = ({ tensor }: BlockContent): number => (tensor?.base ? 2 : 1)
 
+/** A full block becomes longer if the next one repeats so much of it. */
+const MUCH_REPEATS = 0.05
+
+/** Used again, as buffers are. */
+const spareStrings: RegularStrings[] = []
+
 /** A block being filled. */
 export class BlockBuilder {
   /** Blocks are numbered in the order in which they are begun. */
@@ -99,8 +106,10 @@ export class BlockBuilder {
   private readonly content: BlockContent
   private readonly element: ElementType | undefined
   private readonly relation: BlockBase['relation'] | undefined
-  private readonly buffers: SharedBuffers
-  private readonly plain: Uint8Array
+  private buffers: SharedBuffers
+  private plain: Uint8Array
+  private long = false
+  private strings: RegularStrings | undefined
   private readonly basePlain: Uint8Array | undefined
   /** Plain bytes in the block, at most. */
   private readonly capacity: number
@@ -169,6 +178,45 @@ export class BlockBuilder {
     else this.matrices.push({ elements, columns, start: columns > 0 ? before % columns : 0 })
   }
 
+  /** Whether blocks that follow may be joined to this one. */
+  get mayGrow(): boolean {
+    return mayBeLong(this.content)
+  }
+
+  /** Whether others were joined to it. */
+  get isLong(): boolean {
+    return this.long
+  }
+
+  /** Whether the next block of the same content repeats so much of this one that one long block is worth its costs. */
+  isRepeatedBy({ plain, used, lengths }: BlockBuilder, longest: number): boolean {
+    if (this.used + used > longest || this.lengths.length + lengths.length > MAX_BLOCK_CHUNKS) return false
+    if (this.strings === undefined) {
+      this.strings = spareStrings.pop() ?? new RegularStrings()
+      this.strings.add(this.plain.subarray(0, this.used))
+    }
+    return this.strings.repeatedIn(plain.subarray(0, used)) >= MUCH_REPEATS
+  }
+
+  /** Joins the next block to this one, and releases that. `longBuffers` are as long as a long block may be. */
+  join(next: BlockBuilder, longBuffers: SharedBuffers): void {
+    const bytes = next.plain.subarray(0, next.used)
+    if (!this.long) {
+      const plain = longBuffers.take()
+      plain.set(this.plain.subarray(0, this.used))
+      this.buffers.give(this.plain)
+      this.buffers = longBuffers
+      this.plain = plain
+      this.long = true
+    }
+    this.plain.set(bytes, this.used)
+    this.strings?.add(bytes)
+    this.used += next.used
+    for (const id of next.ids) this.ids.push(id)
+    for (const length of next.lengths) this.lengths.push(length)
+    next.release()
+  }
+
   /** The bytes to encode, without a copy, and the request that says how. They are valid until `release`. */
   take(level: Level): { plain: Uint8Array; request: BlockRequest } {
     const { content, element, relation, phase: start, matrices } = this
@@ -180,6 +228,11 @@ export class BlockBuilder {
 
   /** Gives the buffers back. Call it when the bytes are no longer needed. */
   release(): void {
+    if (this.strings) {
+      this.strings.clear()
+      spareStrings.push(this.strings)
+      this.strings = undefined
+    }
     this.buffers.give(this.plain)
     if (this.basePlain) this.buffers.give(this.basePlain)
   }

@@ -4,7 +4,7 @@
  */
 
 import { usesBase } from '../../compression/choose-filter.ts'
-import { type Level, MAX_BLOCK_BYTES } from '../../compression/limits.ts'
+import { type Level, MAX_BLOCK_BYTES, MAX_LONG_BLOCK_BYTES } from '../../compression/limits.ts'
 import type { CompressionPool } from '../../compression/pool.ts'
 import type { Storage } from '../../storage/storage.ts'
 import type { Surroundings } from '../../util/clock.ts'
@@ -30,7 +30,7 @@ export interface PackWriterOptions {
   storage: Pick<Storage, 'put' | 'prepare'>
   pool: CompressionPool
   level: Level | LevelRule
-  /** Plain bytes in a block, at most. By default as many as the format allows. */
+  /** Plain bytes in a block that is not long, at most. By default as many as the format allows. */
   blockBytes?: number | undefined
   surroundings: Surroundings
   signal?: AbortSignal | undefined
@@ -50,6 +50,11 @@ const FIRST_PACKS = 3
 /** Buffers of blocks that are filled side by side, at most. Then the block that got no chunk for longest is closed. */
 const MAX_OPEN_BUFFERS = 6
 
+/** Plain bytes of a long block, at most, in those of another one. */
+const LONG = MAX_LONG_BLOCK_BYTES / MAX_BLOCK_BYTES
+/** Long blocks in memory, at most: while one is being encoded, one may grow. */
+const MAX_LONG_BLOCKS = 2
+
 /**
  * Turns a stream of new chunks into packs in the store. Fills a block for each key, encodes the blocks, joins them into
  * packs and uploads these. The number of workers bounds the blocks that are being encoded, and the policy bounds the
@@ -59,6 +64,9 @@ export class PackWriter {
   private readonly options: PackWriterOptions
   /** Blocks by key. The block that got a chunk last comes last. */
   private readonly open = new Map<string, BlockBuilder>()
+  /** Full blocks by key, of which each may be joined with the next one of its key. */
+  private readonly full = new Map<string, BlockBuilder>()
+  private longBlocks = 0
   private blocksOpened = 0
   private readonly encoding: Promise<NewBlock & { builder?: BlockBuilder }>[] = []
   private readonly maxEncoding: number
@@ -69,6 +77,8 @@ export class PackWriter {
   private readonly directoryBytes: number
   private readonly buffers: PackBuffers
   private readonly blockBuffers: SharedBuffers
+  private readonly longBuffers: SharedBuffers
+  private readonly longBytes: number
   private filledBytes = 0
   private filledChunks = 0
   private packedBytes = 0
@@ -91,9 +101,11 @@ export class PackWriter {
     this.policy = options.policy ?? PACK_POLICY
     this.directoryBytes = Math.ceil(this.policy.bytes * DIRECTORY_SHARE)
     const { blockBytes = MAX_BLOCK_BYTES } = options
-    this.buffers = new PackBuffers(Math.max(this.policy.bytes, blockBytes) + this.directoryBytes)
+    this.buffers = new PackBuffers(Math.max(this.policy.bytes, LONG * blockBytes) + this.directoryBytes)
     this.maxEncoding = options.pool.workers + 1
     this.blockBuffers = new SharedBuffers(blockBytes)
+    this.longBytes = LONG * blockBytes
+    this.longBuffers = new SharedBuffers(this.longBytes)
   }
 
   /** Adds a new chunk. `bytes` may be reused when this resolves. Waits while too much is being encoded or uploaded. */
@@ -102,7 +114,7 @@ export class PackWriter {
     let block = this.open.get(key)
     this.open.delete(key)
     if (block && !block.fits(bytes.length, content)) {
-      await this.encode(block)
+      await this.close(key, block)
       block = undefined
     }
     if (this.blocksOpened === 0) void this.options.storage.prepare?.({ signal: this.options.signal })
@@ -116,9 +128,27 @@ export class PackWriter {
     for (const [key, oldest] of this.open) {
       if (this.buffersOpen() + buffersFor(content) <= MAX_OPEN_BUFFERS) break
       this.open.delete(key)
-      await this.encode(oldest)
+      await this.close(key, oldest)
     }
     return new BlockBuilder(this.blocksOpened++, content, this.blockBuffers)
+  }
+
+  /** Encodes a block that gets no more chunks, unless it is joined with the one before or may be with the next one. */
+  private async close(key: string, block: BlockBuilder): Promise<void> {
+    if (!block.mayGrow) return this.encode(block)
+    const before = this.full.get(key)
+    if (before?.isRepeatedBy(block, this.longBytes)) {
+      if (!before.isLong) await this.makeRoomForLong()
+      before.join(block, this.longBuffers)
+      return
+    }
+    this.full.set(key, block)
+    if (before) await this.encode(before)
+  }
+
+  private async makeRoomForLong(): Promise<void> {
+    while (this.longBlocks >= MAX_LONG_BLOCKS && this.encoding.length > 0) await this.collect()
+    this.longBlocks++
   }
 
   private buffersOpen(): number {
@@ -192,6 +222,7 @@ export class PackWriter {
     if (this.filled.length > 0 && this.filledBytes + bytes.length > this.packBytes()) await this.closePack()
     this.buffer ??= this.buffers.take(Math.max(this.packBytes(), bytes.length) + this.directoryBytes)
     this.buffer.bytes.set(bytes, this.filledBytes)
+    if (builder?.isLong) this.longBlocks--
     builder?.release()
     this.filled.push({ ...block, block: layout })
     this.filledBytes += bytes.length
@@ -252,8 +283,11 @@ export class PackWriter {
    * uploaded beside them.
    */
   async flush(): Promise<void> {
-    for (const block of [...this.open.values()].sort((a, b) => a.number - b.number)) await this.encode(block)
+    const inOrder = ([, a]: [string, BlockBuilder], [, b]: [string, BlockBuilder]): number => a.number - b.number
+    for (const [key, block] of [...this.open].sort(inOrder)) await this.close(key, block)
     this.open.clear()
+    for (const [, block] of [...this.full].sort(inOrder)) await this.encode(block)
+    this.full.clear()
     while (this.encoding.length > 0) await this.collect()
     if (this.filled.length > 0) await this.closePack()
   }

@@ -10,6 +10,7 @@ import { loadZstd } from '../../../src/compression/load-zstd.ts'
 import {
   CODEC_CONTEXTS,
   CODEC_COPIES,
+  CODEC_LONG_COPIES,
   CODEC_DEFLATE,
   CODEC_NUMBERS,
   CODEC_PAIRS,
@@ -17,6 +18,7 @@ import {
   CODEC_ZSTD,
   deflate,
   joinCopies,
+  joinLongCopies,
 } from '../../../src/compression/codecs.ts'
 import { hasNativeZstd } from '../../../src/compression/zstd/native-zstd.ts'
 import type { ZstdCodec } from '../../../src/compression/zstd/codec.ts'
@@ -180,6 +182,9 @@ function* layouts(): Generator<Uint8Array> {
   const pieces = [Buffer.from('abcdef'), Uint8Array.of(4, 0), Uint8Array.of(9, 2), Uint8Array.of(3, 7)]
   const copies = joinCopies(pieces.map(bytes => ({ codec: CODEC_RAW, bytes, plainLength: bytes.length })))
   yield made(0, [], [Buffer.concat([part(128 + CODEC_COPIES, copies), Uint8Array.of(17, 0)])], 13)
+  const raw = pieces.map(bytes => ({ codec: CODEC_RAW, bytes, plainLength: bytes.length }))
+  const long = joinLongCopies([{ codec: CODEC_RAW, bytes: Buffer.from('xy'), plainLength: 2 }, raw[0]!], raw.slice(1))
+  yield made(0, [], [Buffer.concat([part(128 + CODEC_LONG_COPIES, long), Uint8Array.of(19, 0)])], 13)
   yield made(6, [1, 0, 3, 2], [part(2, text)], 7)
   for (const width of [2, 4] as const) {
     const model = deltaModel(width, { shift: 4, bits: 3 }, -3)

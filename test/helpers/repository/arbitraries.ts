@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { expect } from 'vitest'
-import { MAX_BLOCK_BYTES } from '../../../src/compression/limits.ts'
+import { MAX_BLOCK_BYTES, MAX_LONG_BLOCK_BYTES } from '../../../src/compression/limits.ts'
 import type { ChunkBases, Directory, NewBlock } from '../../../src/repository/format/directory.ts'
 import { MAX_BLOCK_CHUNKS, MAX_DEPTH } from '../../../src/repository/format/limits.ts'
 import { isAppError } from '../../../src/util/errors.ts'
@@ -97,7 +97,10 @@ export function expectConsistent({ blocks, chunkIds, chunkLengths, bases, blockB
     for (let chunk = firstChunk; chunk < firstChunk + block.chunkCount; chunk++) plain += chunkLengths[chunk]!
     must(block.offset === offset && block.firstChunk === firstChunk, 'blocks follow each other')
     must(block.storedLength === sum('storedLength') && block.plainLength === sum('plainLength'), 'a block is its parts')
-    must(block.plainLength === plain && plain > 0 && plain <= MAX_BLOCK_BYTES, 'a block is its chunks')
+    must(
+      block.plainLength === plain && plain > 0 && plain <= (block.parts.length === 1 ? MAX_LONG_BLOCK_BYTES : MAX_BLOCK_BYTES),
+      'a block is its chunks',
+    )
     must(block.storedLength <= plain + 64, 'a block is hardly larger than its chunks')
     must(block.chunkCount > 0 && block.chunkCount <= MAX_BLOCK_CHUNKS, 'a block has chunks')
     offset += block.storedLength

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { MAX_BLOCK_BYTES } from '../../../src/compression/limits.ts'
+import { MAX_BLOCK_BYTES, MAX_LONG_BLOCK_BYTES } from '../../../src/compression/limits.ts'
 import { decodeDirectory, encodeDirectory, type NewBlock } from '../../../src/repository/format/directory.ts'
 import { MAX_BLOCK_CHUNKS } from '../../../src/repository/format/limits.ts'
 import { ByteWriter } from '../../../src/util/bytes.ts'
@@ -96,6 +96,10 @@ describe('the limits of a directory', () => {
   test.each([
     ['one chunk', {}],
     ['the largest block', { parts: [[1, MAX_BLOCK_BYTES + 64, MAX_BLOCK_BYTES]], lengths: [MAX_BLOCK_BYTES] }],
+    [
+      'the largest long block',
+      { parts: [[6, MAX_LONG_BLOCK_BYTES + 64, MAX_LONG_BLOCK_BYTES]], chunks: 4, lengths: new Array<number>(4).fill(MAX_BLOCK_BYTES) },
+    ],
     ['most parts', { parts: parts(64), lengths: [64] }],
     ['most parameters', { parameters: 1024 }],
     ['64 stored bytes too many', { parts: [[1, 74, 10]] }],
@@ -106,7 +110,11 @@ describe('the limits of a directory', () => {
   ] as [string, Parameters<typeof handMade>[0]][])('%s is taken', (_, fields) => expectConsistent(decode(handMade(fields))))
 
   test.each([
-    ['a block of more than 4 MiB', { parts: [[1, 9, MAX_BLOCK_BYTES + 1]], lengths: [MAX_BLOCK_BYTES] }],
+    [
+      'a block of more than 16 MiB',
+      { parts: [[6, 9, MAX_LONG_BLOCK_BYTES + 1]], chunks: 5, lengths: [...new Array<number>(4).fill(MAX_BLOCK_BYTES), 1] },
+    ],
+    ['a chunk of more than 4 MiB', { parts: [[6, 9, MAX_BLOCK_BYTES + 1]], lengths: [MAX_BLOCK_BYTES + 1] }],
     [
       'parts that are more than 4 MiB together',
       {

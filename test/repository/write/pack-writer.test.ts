@@ -157,10 +157,14 @@ describe('a pack writer', () => {
     const { storage, sizes, waiting, most } = heldStore()
     const pool = fakePool()
     const writer = writerTo(storage, { pool })
-    const bytes = seededNoise(1, 256 * 1024)
+    // the next block never repeats the one before
+    const noise = seededNoise(1, 16 * MiB)
     let added = 0
     const adding = (async () => {
-      for (; added < 1000; added++) await writer.add(idOf(added), bytes, { kind: 'general' })
+      for (; added < 1000; added++) {
+        const from = (added % 64) * 256 * 1024
+        await writer.add(idOf(added), noise.subarray(from, from + 256 * 1024), { kind: 'general' })
+      }
       await writer.flush()
     })()
     for (let stalled = 0, last = -1; stalled < 5; last = added) {
@@ -206,6 +210,95 @@ describe('a pack writer', () => {
     const chunks = (await idsIn(storage, writer)).map(ids => ids.length)
     expect(chunks).toEqual([maxChunks, 100_000])
     for (const { directoryBytes } of writer.acknowledged) expect(directoryBytes.length).toBeLessThan(10 * MiB)
+  })
+
+  describe('joins blocks that repeat the block before', () => {
+    const BLOCK = 64 * 1024
+    const noise = seededNoise(1, 40 * BLOCK)
+
+    /** The plain lengths of the blocks of each kind that are made of these stretches of noise. */
+    async function blocksOf(stretches: readonly { from: number; length: number; kind: 'general' | 'compressed' | 'tensor' }[]) {
+      const storage = new MemoryStorage()
+      const pool = new CompressionPool({ workers: 0 })
+      const writer = writerTo(storage, { pool, blockBytes: BLOCK })
+      const kinds = new Map<string, string>()
+      const contents = new Map<string, Buffer>()
+      for (const { from, length, kind } of stretches) {
+        for (let at = from; at < from + length; at += 4096) {
+          const bytes = Buffer.concat([
+            Uint8Array.of(kinds.size, kinds.size >> 8),
+            noise.subarray(at, Math.min(from + length, at + 4096) - 2),
+          ])
+          const id = toHex(sha256(bytes))
+          kinds.set(id, kind)
+          contents.set(id, bytes)
+          const tensor = { element: { width: 4, kind: 'float', dtype: 'F32' } as const }
+          await writer.add(sha256(bytes), bytes, kind === 'tensor' ? { kind, tensor } : { kind })
+        }
+      }
+      await writer.flush()
+      await writer.acknowledge()
+      const lengths: Record<string, number[]> = {}
+      for (const { id } of writer.begun) {
+        const pack = await storage.get(`pack-${id}`)
+        const tail = decodePackTail(pack, pack.length, id)
+        const { blocks, chunkIds } = tail.kind === 'directory' ? tail.directory : expect.fail('the whole pack is enough')
+        for (const block of blocks) {
+          const plain = await pool.decode(block, pack.slice(block.offset, block.offset + block.storedLength))
+          const ids = Array.from({ length: block.chunkCount }, (_, i) =>
+            toHex(chunkIds.subarray(32 * (block.firstChunk + i), 32 * (block.firstChunk + i + 1))),
+          )
+          expect(Buffer.compare(Buffer.concat(ids.map(each => contents.get(each)!)), plain)).toBe(0)
+          ;(lengths[kinds.get(ids[0]!)!] ??= []).push(plain.length)
+          for (const each of ids) kinds.set(each, kinds.get(each)!)
+        }
+      }
+      return { lengths, stored: writer.storedBytes }
+    }
+
+    test('up to four times as long, also if another kind comes between', async () => {
+      const again = Array.from({ length: 6 }, () => ({ from: 0, length: BLOCK, kind: 'general' as const }))
+      const { lengths, stored } = await blocksOf([
+        ...again.slice(0, 3),
+        { from: 20 * BLOCK, length: 2 * BLOCK, kind: 'compressed' },
+        ...again.slice(3),
+      ])
+      expect(lengths).toEqual({ general: [4 * BLOCK, 2 * BLOCK], compressed: [BLOCK, BLOCK] })
+      expect(stored).toBeLessThan(4.3 * BLOCK)
+    })
+
+    test('only so far as they do', async () => {
+      const kind = 'compressed'
+      const { lengths } = await blocksOf([
+        { from: 0, length: 2 * BLOCK, kind },
+        { from: BLOCK, length: BLOCK, kind },
+        { from: 8 * BLOCK, length: 2 * BLOCK, kind },
+        { from: 9 * BLOCK, length: BLOCK / 2, kind },
+      ])
+      expect(lengths).toEqual({ compressed: [BLOCK, 2 * BLOCK, BLOCK, 1.5 * BLOCK] })
+    })
+
+    test('but none of tensors', async () => {
+      const { lengths } = await blocksOf(Array.from({ length: 3 }, () => ({ from: 0, length: BLOCK, kind: 'tensor' as const })))
+      expect(lengths).toEqual({ tensor: [BLOCK, BLOCK, BLOCK] })
+    })
+  })
+
+  test('holds no more long blocks than it may, and makes the same blocks whatever the pool does', async () => {
+    const made: string[][] = []
+    for (const delay of [0, 50]) {
+      const storage = new MemoryStorage()
+      const writer = writerTo(storage, { pool: fakePool(2, () => delay), blockBytes: 64 * 1024 })
+      for (let i = 0; i < 200; i++) {
+        const bytes = seededNoise(i % 16 < 8 ? 1 : 2, 16 * 1024)
+        bytes[0] = i
+        await writer.add(idOf(i), bytes, { kind: i % 3 === 0 ? 'compressed' : 'general' })
+      }
+      await writer.flush()
+      await writer.acknowledge()
+      made.push((await idsIn(storage, writer)).flat())
+    }
+    expect(made[1]).toEqual(made[0])
   })
 
   test('of nothing stores nothing', async () => {

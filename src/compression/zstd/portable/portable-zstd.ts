@@ -24,7 +24,7 @@ import { assertCompressible, type ZstdCodec } from '../codec.ts'
 import { checkFrame, ZSTD_FRAME } from '../frame.ts'
 import { instantiateWasmZstd, type WasmZstd } from './wasm-zstd.ts'
 
-const LEVELS = { fast: 1, balanced: 3, high: 7, max: 8 } as const
+const LEVELS = { fast: 1, balanced: 3, text: 6, high: 7, max: 8 } as const
 
 const MiB = 1024 * 1024
 /**
