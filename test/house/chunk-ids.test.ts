@@ -23,6 +23,7 @@ const HASHED: Record<string, string> = {
   'repository/open/view.ts': 'an object',
   'repository/prune/copy.ts': 'an object',
   'repository/prune/unreadable.ts': 'an object',
+  'repository/pull/unsaved-files.ts': 'ids of chunks',
   'repository/push/push.ts': 'what a line gets its id from',
   'repository/push/read-back.ts': 'objects',
   'repository/repair/repair-names.ts': 'an object',

@@ -4,7 +4,7 @@ import { type Fingerprint, fingerprintOf, sameFingerprint } from '../../local/fi
 import type { LocalItem } from '../../local/look-at.ts'
 import { AS_LISTED, readAt } from '../../local/read-at.ts'
 import { AppError, errnoOf, isAppError } from '../../util/errors.ts'
-import { HASH_BYTES, sha256, sha256Hex } from '../../util/hash.ts'
+import { HASH_BYTES, sha256Hex } from '../../util/hash.ts'
 import { fsPath } from '../../util/paths.ts'
 import { plural } from '../../util/words.ts'
 import type { Entry } from '../format/manifest.ts'
@@ -115,7 +115,7 @@ async function isMadeOf(localPath: string, expected: Fingerprint, chunks: Buffer
       const entry = index.find(chunks, at)
       if (entry < 0) return false
       const bytes = await readAt(file, position, index.length(entry))
-      if (!sha256(bytes).equals(chunks.subarray(at, at + HASH_BYTES))) return false
+      if (!index.chunkKeys.idOf(bytes).equals(chunks.subarray(at, at + HASH_BYTES))) return false
       position += bytes.length
     }
     return position === expected.size && sameFingerprint(fingerprintOf(await file.stat({ bigint: true })), expected)

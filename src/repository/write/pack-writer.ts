@@ -66,6 +66,8 @@ export class PackWriter {
   private readonly open = new Map<string, BlockBuilder>()
   /** Full blocks by key, of which each may be joined with the next one of its key. */
   private readonly full = new Map<string, BlockBuilder>()
+  /** Long blocks take 100 MB more memory, which nobody spends unasked. */
+  private readonly makesLong: boolean
   private longBlocks = 0
   private blocksOpened = 0
   private readonly encoding: Promise<NewBlock & { builder?: BlockBuilder }>[] = []
@@ -105,6 +107,7 @@ export class PackWriter {
     this.maxEncoding = options.pool.workers + 1
     this.blockBuffers = new SharedBuffers(blockBytes)
     this.longBytes = LONG * blockBytes
+    this.makesLong = options.level === 'high' || options.level === 'max'
     this.longBuffers = new SharedBuffers(this.longBytes)
   }
 
@@ -135,7 +138,7 @@ export class PackWriter {
 
   /** Encodes a block that gets no more chunks, unless it is joined with the one before or may be with the next one. */
   private async close(key: string, block: BlockBuilder): Promise<void> {
-    if (!block.mayGrow) return this.encode(block)
+    if (!block.mayGrow || !this.makesLong) return this.encode(block)
     const before = this.full.get(key)
     if (before?.isRepeatedBy(block, this.longBytes)) {
       if (!before.isLong) await this.makeRoomForLong()

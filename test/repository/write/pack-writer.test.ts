@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import type { BlockKind } from '../../../src/compression/block.ts'
+import type { Level } from '../../../src/compression/limits.ts'
 import { CompressionPool } from '../../../src/compression/pool.ts'
 import { PACK_POLICY } from '../../../src/repository/format/limits.ts'
 import { decodePackTail } from '../../../src/repository/format/pack.ts'
@@ -217,10 +218,13 @@ describe('a pack writer', () => {
     const noise = seededNoise(1, 40 * BLOCK)
 
     /** The plain lengths of the blocks of each kind that are made of these stretches of noise. */
-    async function blocksOf(stretches: readonly { from: number; length: number; kind: 'general' | 'compressed' | 'tensor' }[]) {
+    async function blocksOf(
+      stretches: readonly { from: number; length: number; kind: 'general' | 'compressed' | 'tensor' }[],
+      level: Level = 'high',
+    ) {
       const storage = new MemoryStorage()
       const pool = new CompressionPool({ workers: 0 })
-      const writer = writerTo(storage, { pool, blockBytes: BLOCK })
+      const writer = writerTo(storage, { pool, blockBytes: BLOCK, level })
       const kinds = new Map<string, string>()
       const contents = new Map<string, Buffer>()
       for (const { from, length, kind } of stretches) {
@@ -278,6 +282,12 @@ describe('a pack writer', () => {
       expect(lengths).toEqual({ compressed: [BLOCK, 2 * BLOCK, BLOCK, 1.5 * BLOCK] })
     })
 
+    test('but only at the levels that people ask for to save space: it takes memory', async () => {
+      const twice = Array.from({ length: 2 }, () => ({ from: 0, length: BLOCK, kind: 'general' as const }))
+      const of = async (level: Level) => (await blocksOf(twice, level)).lengths.general
+      expect([await of('fast'), await of('balanced'), await of('high')]).toEqual([[BLOCK, BLOCK], [BLOCK, BLOCK], [2 * BLOCK]])
+    })
+
     test('but none of tensors', async () => {
       const { lengths } = await blocksOf(Array.from({ length: 3 }, () => ({ from: 0, length: BLOCK, kind: 'tensor' as const })))
       expect(lengths).toEqual({ tensor: [BLOCK, BLOCK, BLOCK] })
@@ -288,7 +298,7 @@ describe('a pack writer', () => {
     const made: string[][] = []
     for (const delay of [0, 50]) {
       const storage = new MemoryStorage()
-      const writer = writerTo(storage, { pool: fakePool(2, () => delay), blockBytes: 64 * 1024 })
+      const writer = writerTo(storage, { pool: fakePool(2, () => delay), blockBytes: 64 * 1024, level: 'high' })
       for (let i = 0; i < 200; i++) {
         const bytes = seededNoise(i % 16 < 8 ? 1 : 2, 16 * 1024)
         bytes[0] = i
