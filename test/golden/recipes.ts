@@ -6,6 +6,7 @@ import { encodeSnapshot, type Snapshot } from '../../src/repository/format/snaps
 import { sha256, sha256Hex, toHex } from '../../src/util/hash.ts'
 import { chunkBytes, encodeEntry, encodePack } from '../helpers/encode.ts'
 import { seededBytes } from '../helpers/seeded.ts'
+import { encryptedSteps } from './encrypted-recipe.ts'
 import { floatSteps, numberSteps } from './number-recipe.ts'
 import type { ExpectedVersion, Stage, StagedPush, Step } from './stage.ts'
 import { tableSteps } from './table-recipe.ts'
@@ -215,5 +216,9 @@ export const recipes: Record<string, { about: string; steps: Step[] }> = {
   floats: {
     about: 'Floats of both widths, with signs and without, coded as numbers in segments.',
     steps: floatSteps(),
+  },
+  encrypted: {
+    about: 'Sealed objects and names of each kind, of one segment and of several; a password, a recovery code and a kept key.',
+    steps: encryptedSteps(),
   },
 }
