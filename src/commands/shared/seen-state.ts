@@ -44,16 +44,36 @@ export function wasEncrypted(session: SeenSession, location: string): boolean {
 }
 
 /**
- * Throws `conflict` for a repository without encryption where this machine has used an encrypted one: nothing must be
- * pushed there that was meant to be secret.
+ * Throws `conflict` for a store without encryption that holds something, where this machine has used an encrypted
+ * repository: nothing must be pushed there that was meant to be secret. What this machine remembers may be damaged: it
+ * remembers nothing else than encrypted repositories.
  */
-export function refuseOpenedUp(session: SeenSession, location: string, listing: Listing): void {
-  if (!listing.objects.some(({ name }) => name === CONFIG_NAME)) return
-  const file = fileOf(session, location)
-  if (read(file, session) === undefined) return
-  throw new AppError('conflict', `The repository in ${location} is not encrypted, but the one that this machine used there was.`, {
-    hint: `Somebody who can write to the store may have exchanged it. If you know that this is another repository, remove ${file}.`,
+export function refuseOpenedUp(session: SeenSession, location: string, { objects }: Listing): void {
+  if (objects.length === 0 || !wasEncrypted(session, location)) return
+  const isRepository = objects.some(({ name }) => name === CONFIG_NAME)
+  const what = isRepository
+    ? `The repository in ${location} is not encrypted, but the one that this machine used there was.`
+    : `${location} holds no encrypted repository any more, but this machine used one there.`
+  throw new AppError('conflict', what, {
+    hint: `Somebody who can write to the store may have exchanged it, or deleted its object whose name begins with feature-encrypted-: then bring it back from the trash. If you know that this is another repository, remove ${fileOf(session, location)}.`,
   })
+}
+
+/** Throws `conflict` before anything is stored without encryption where this machine has used an encrypted repository. */
+export function refusePlainObject(session: SeenSession, location: string): void {
+  if (!wasEncrypted(session, location)) return
+  throw new AppError(
+    'conflict',
+    `This machine used an encrypted repository in ${location}, so it stores nothing there without encryption.`,
+    {
+      hint: `Make a new one with \`colab-escape push <path> --encrypt --create\`. To have one without encryption there, remove ${fileOf(session, location)}.`,
+    },
+  )
+}
+
+/** A repository that this machine has just made takes the place of the one that was there. */
+export async function noteMade(session: SeenSession, location: string, keyId: string): Promise<void> {
+  await write(session, fileOf(session, location), { location, keyId })
 }
 
 /** Tells if the store shows an older state than this machine has seen, and remembers the newest version. */

@@ -73,7 +73,7 @@ export async function makeVectors(): Promise<unknown> {
       gear: toHex(keys.gear),
       'labels of keys': toHex(keys.labels),
     },
-    gear: Array.from(chunks.gear),
+    gear: Array.from(chunks.gear!),
     chunks: SIZES.map(size => ({ size, id: toHex(chunks.idOf(vectorBytes('chunk', size))) })),
     objects: SIZES.flatMap((size, i) =>
       [KINDS[i % 6]!, KINDS[(i + 3) % 6]!].map(kind => {
