@@ -30,12 +30,19 @@ const fileOf = ({ settings, stores }: SeenSession, location: string): string =>
 function read(file: string, session: SeenSession): SeenState | undefined {
   try {
     const seen: unknown = JSON.parse(readSmallFile(file, { maxBytes: MAX_BYTES, mustBeOwn: true }).toString())
-    if (isRecord(seen) && typeof seen.location === 'string' && typeof seen.keyId === 'string') return seen as unknown as SeenState
+    if (isRecord(seen) && typeof seen.location === 'string' && typeof seen.keyId === 'string' && isVersion(seen.newest))
+      return seen as unknown as SeenState
     throw new Error('it is damaged')
   } catch (error) {
     if (errnoOf(error) !== 'ENOENT') session.console.reporter.warn(`${file} is not used: ${messageOf(error)}`)
     return undefined
   }
+}
+
+function isVersion(newest: unknown): boolean {
+  if (newest === undefined) return true
+  if (!isRecord(newest) || typeof newest.name !== 'string' || typeof newest.shortId !== 'string') return false
+  return [newest.time, newest.created].every(ms => typeof ms === 'number' && Math.abs(ms) <= 8.64e15)
 }
 
 /** Whether this machine has used an encrypted repository there. */
@@ -59,7 +66,7 @@ export function refuseOpenedUp(session: SeenSession, location: string, { objects
   })
 }
 
-/** Throws `conflict` before anything is stored without encryption where this machine has used an encrypted repository. */
+/** Throws `conflict` where this machine has used an encrypted repository. For calls that store without encryption. */
 export function refusePlainObject(session: SeenSession, location: string): void {
   if (!wasEncrypted(session, location)) return
   throw new AppError(
@@ -87,15 +94,13 @@ export async function noteState(session: SeenSession, location: string, keyId: s
   const versions = objects.map(parseSnapshotObjectName).filter(ref => ref !== undefined)
   const newest = versions.sort((a, b) => a.time - b.time).at(-1)
   const last = seen?.newest
-  if (
-    last !== undefined &&
-    last.created < asOf - LAG_MS &&
-    !versions.some(({ time, shortId }) => time > last.time || shortId === last.shortId)
-  )
+  if (last !== undefined && !versions.some(({ time, shortId }) => time > last.time || shortId === last.shortId)) {
+    // a listing may not show it yet: what is remembered must outlast that
+    if (last.created >= asOf - LAG_MS) return
     session.console.reporter.warn(
       `${location} shows an older state than this machine has seen: ${last.name}@${last.shortId.slice(0, 8)} of ${new Date(last.time).toISOString()} is not there, and nothing newer. If nobody has forgotten that version, somebody has put back an old state of the store`,
     )
-  if (newest === undefined && seen !== undefined) return
+  }
   await write(session, file, { location, keyId, newest: newest && keptOf(newest) }, seen)
 }
 
