@@ -694,6 +694,8 @@ def unseal(key, sealed, iv=bytes(12), bound=b""):
 
 KINDS = ("", "pack", "index", "snapshot", "label", "tomb", "object")
 SEGMENT = 1 << 16  # plain bytes of each segment of a sealed object but the last
+FEATURE = re.compile("feature-encrypted-([0-9a-f]{16})")  # programs that copy files may add to these names
+KEY = re.compile("key-([0-9a-f]{16})-([0-9a-f]{64})")
 SEALED = re.compile(r"(pack|index|snapshot|label|tomb|object)-([0-9a-f]{64})-([a-z2-7]+)")
 
 
@@ -715,15 +717,16 @@ class Keys:
         found = SEALED.fullmatch(name)
         try:
             token = found and unseal(hkdf(self.names, bytes.fromhex(found[2]), b"name " + found[1].encode()), base32(found[3]))
+            if not token or len(token) != {"snapshot": 80, "object": 95}.get(found[1], 32):
+                return None
+            if found[1] == "object":
+                plain = token.rstrip(b"\0").decode("ascii")
+                return plain if re.fullmatch(r"[\w.%-]+", plain) else None
+            if found[1] == "snapshot":
+                when = compact(int.from_bytes(token[:8], "big"))
+                return f"snapshot-{when}-{token[8:16].hex()}-{quote(token[16:].rstrip(bytes(1)).decode(), safe='')}.json"
         except ValueError:
             return None
-        if not token:
-            return None
-        if found[1] == "object":
-            return token.rstrip(b"\0").decode("ascii")
-        if found[1] == "snapshot":
-            when = compact(int.from_bytes(token[:8], "big"))
-            return f"snapshot-{when}-{token[8:16].hex()}-{quote(token[16:].rstrip(bytes(1)).decode(), safe='')}.json"
         return f"{found[1]}-{token.hex()}" + ("" if found[1] in ("pack", "index") else ".json")
 
     def segments(self, file, first, last):
@@ -750,13 +753,14 @@ class Keys:
 
 def find_keys(folder, names, read):
     """Asks for a password, or a recovery code, until it opens one of the keys in the folder."""
-    ids = [name[len("feature-encrypted-") :] for name in names if name.startswith("feature-encrypted-")]
+    ids = sorted({found[1] for name in names for found in [FEATURE.search(name)] if found})
     found = []
     for name in names:
-        if re.fullmatch(f"key-{ids[0]}-[0-9a-f]{{64}}\\.json", name):
+        key = KEY.search(name)
+        if key and key[1] in ids:
             try:
-                data = read(name)
-                if hashlib.sha256(data).hexdigest() != name[-69:-5]:
+                data = read(name, 0, 4097)  # none is longer
+                if hashlib.sha256(data).hexdigest() != key[2]:
                     raise ValueError("it does not match the checksum in its name")
                 found.append(json.loads(data))
             except BAD_JSON as error:
@@ -859,9 +863,9 @@ class Repository:
         self.folder, self.objects = folder, {"pack": [], "index": [], "label": [], "snapshot": []}
         self.keys, self.sealed = None, {}  # plain names of sealed objects -> the names of their files
         names = os.listdir(folder)
-        if any(name.startswith("feature-encrypted-") for name in names):
+        if any(FEATURE.search(name) for name in names):
             self.keys = find_keys(folder, names, self.read_file)
-            names = [name for name in names if not name.startswith(("feature-encrypted-", "key-"))]
+            names = [name for name in names if not FEATURE.search(name) and not KEY.search(name)]
             self.sealed = {plain: name for name in names for plain in [self.keys.plain_name(name)] if plain}
             stored = set(self.sealed.values())
             names = list(self.sealed) + [name for name in names if name not in stored]

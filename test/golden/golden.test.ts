@@ -1,7 +1,7 @@
-import { readdirSync, readFileSync, symlinkSync } from 'node:fs'
+import { readdirSync, readFileSync, statSync, symlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import pLimit from 'p-limit'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest'
 import { readCodedMatrices } from '../../src/compression/coded-matrices.ts'
 import { zstdName, type ZstdName } from '../../src/compression/load-zstd.ts'
 import { openForReading } from '../../src/repository/open/open.ts'
@@ -9,7 +9,7 @@ import { packName } from '../../src/repository/format/object-names.ts'
 import { decodePackTail } from '../../src/repository/format/pack.ts'
 import { FolderStorage } from '../../src/storage/folder.ts'
 import { fsPath } from '../../src/util/paths.ts'
-import { resultOf, withSandbox, type Sandbox } from '../helpers/cli.ts'
+import { expectError, resultOf, withSandbox, type CliResult, type Sandbox } from '../helpers/cli.ts'
 import { contextOf } from '../helpers/in-process.ts'
 import { goldenRepositories, goldenRepository, hashesOfAll, type GoldenRepository } from './repositories.ts'
 import type { ExpectedVersion } from './stage.ts'
@@ -19,11 +19,15 @@ let before: Record<string, string>
 beforeAll(() => {
   before = hashesOfAll()
 })
+afterEach(() => vi.unstubAllEnvs())
 afterAll(() => expect(hashesOfAll(), 'golden repositories are never changed').toEqual(before))
 
 function withCopy<T>(golden: GoldenRepository, use: (sandbox: Sandbox) => Promise<T>): Promise<T> {
   return withSandbox(sandbox => {
     golden.copyTo(sandbox.store)
+    // what a machine remembers of an encrypted repository must not outlive it
+    vi.stubEnv('COLAB_ESCAPE_CONFIG', sandbox.in('config'))
+    vi.stubEnv('COLAB_ESCAPE_PASSWORD', golden.expected.password)
     return use(sandbox)
   })
 }
@@ -37,9 +41,8 @@ function newest(versions: readonly ExpectedVersion[]): ExpectedVersion[] {
 }
 
 test('there are golden repositories', () => {
-  expect(goldenRepositories().map(({ name }) => name)).toEqual(
-    expect.arrayContaining(['basic', 'codecs', 'contexts', 'copies', 'floats', 'matrices', 'numbers', 'tables', 'tensors', 'tombs']),
-  )
+  const all = ['basic', 'codecs', 'contexts', 'copies', 'encrypted', 'floats', 'matrices', 'numbers', 'tables', 'tensors', 'tombs']
+  expect(goldenRepositories().map(({ name }) => name)).toEqual(expect.arrayContaining(all))
 })
 
 test('one of them has every filter at every width, and a chain of the greatest depth', () =>
@@ -74,6 +77,18 @@ test('a third one has deltas as numbers, of both widths, in several chunks, arou
     expect(new Set(coded.map(({ parameters }) => parameters.slice(4, 8).every(byte => byte === 0)))).toEqual(new Set([true, false]))
     expect(Math.max(...coded.map(({ chunkCount }) => chunkCount))).toBeGreaterThan(1)
     expect(new Set(coded.flatMap(({ parts }) => parts.map(({ codec }) => codec)))).toEqual(new Set([4]))
+  }))
+
+test('an encrypted one opens with its recovery code too, and with no other password', () =>
+  withCopy(goldenRepository('encrypted'), async sandbox => {
+    const { recoveryCode } = goldenRepository('encrypted').expected
+    const list = (password: string | undefined): Promise<CliResult> => sandbox.run(['ls'], { env: { COLAB_ESCAPE_PASSWORD: password } })
+    expect(await list(recoveryCode)).toMatchObject({ code: 0, stderr: '' })
+    expectError(await list('correct horse'), 4, /^error: The password from COLAB_ESCAPE_PASSWORD does not open /)
+    expectError(await list(undefined), 4, /^error: The repository in .+ is encrypted, and no password was given\.$/)
+    const kinds = readdirSync(sandbox.store).map(name => /^[a-z]+/.exec(name)![0])
+    expect([...new Set(kinds)].sort()).toEqual(['config', 'feature', 'index', 'key', 'label', 'pack', 'snapshot', 'tomb'])
+    expect(Math.max(...readdirSync(sandbox.store).map(name => statSync(sandbox.in('store', name)).size))).toBeGreaterThan(2 * 65_552)
   }))
 
 test('a fourth one has floats as numbers, with signs and without', () =>

@@ -8,6 +8,7 @@ import { chunkBytes, encodeEntry, encodePack } from '../helpers/encode.ts'
 import { seededBytes } from '../helpers/seeded.ts'
 import { contextSteps } from './context-recipe.ts'
 import { copySteps } from './copies-recipe.ts'
+import { encryptedSteps } from './encrypted-recipe.ts'
 import { floatSteps, matrixSteps, numberSteps } from './number-recipe.ts'
 import type { ExpectedVersion, Stage, StagedPush, Step } from './stage.ts'
 import { tableSteps } from './table-recipe.ts'
@@ -229,5 +230,9 @@ export const recipes: Record<string, { about: string; steps: Step[] }> = {
   copies: {
     about: 'Repeats within blocks, and within long blocks, stored as copies.',
     steps: copySteps(),
+  },
+  encrypted: {
+    about: 'Sealed objects and names of each kind, of one segment and of several; a password, a recovery code and a kept key.',
+    steps: encryptedSteps(),
   },
 }

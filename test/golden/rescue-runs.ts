@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
 import pLimit from 'p-limit'
-import { expect } from 'vitest'
+import { expect, vi } from 'vitest'
 import { withFolder } from '../helpers/folders.ts'
 import type { GoldenRepository } from './repositories.ts'
 import type { ExpectedVersion } from './stage.ts'
@@ -34,6 +34,7 @@ export const rescue = (...args: string[]): Promise<Run> => python([RESCUE, ...ar
 export function withCopy<T>(golden: GoldenRepository, use: (folder: string, repo: string) => Promise<T>): Promise<T> {
   return withFolder(folder => {
     golden.copyTo(join(folder, 'repo'))
+    vi.stubEnv('COLAB_ESCAPE_PASSWORD', golden.expected.password)
     return use(folder, join(folder, 'repo'))
   })
 }

@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, renameSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { goldenRepositories, goldenRepository } from './repositories.ts'
@@ -90,6 +90,47 @@ test('decodes with the module zstandard as Debian has it (scripts/setup installs
       expect(run.stderr).toBe('')
       expect(describeTree(join(folder, id))).toEqual(entries)
     }
+  }))
+
+test('without cryptography an encrypted repository is read too, which takes its time', () =>
+  withCopy(goldenRepository('encrypted'), async (folder, repo) => {
+    for (const { name, id, entries } of goldenRepository('encrypted').expected.versions.slice(1)) {
+      const run = await python(['-c', WITHOUT(['cryptography']), RESCUE, repo, 'restore', `${name}@${id}`, join(folder, id)])
+      expect(run.code, run.stderr).toBe(0)
+      expect(describeTree(join(folder, id))).toEqual(entries)
+    }
+  }))
+
+test('an encrypted repository opens with its recovery code, and under the names that programs make that copy files', () =>
+  withCopy(goldenRepository('encrypted'), async (folder, repo) => {
+    const { versions, recoveryCode = '' } = goldenRepository('encrypted').expected
+    for (const name of readdirSync(repo))
+      renameSync(join(repo, name), join(repo, name.startsWith('key-') ? `Copy of ${name}` : name.replace(/(\.json)?$/, ' (1)$1')))
+    const { id, name, entries } = versions.at(-1)!
+    const restore = (password: string): Promise<Run> =>
+      python([RESCUE, repo, 'restore', `${name}@${id}`, join(folder, id)], { COLAB_ESCAPE_PASSWORD: password })
+    const refused = await restore('correct horse')
+    expect([refused.code, refused.stderr]).toEqual([1, expect.stringMatching(/does not open .*repo\n$/)])
+    const run = await restore(recoveryCode.toLowerCase())
+    expect(run.code, run.stderr).toBe(0)
+    expect(describeTree(join(folder, id))).toEqual(entries)
+  }))
+
+test('names and sizes of key objects that no program makes do not stop it', () =>
+  withCopy(goldenRepository('encrypted'), async (folder, repo) => {
+    const { versions } = goldenRepository('encrypted').expected
+    const feature = readdirSync(repo).find(name => name.startsWith('feature-'))!
+    const keyId = feature.slice(-16)
+    writeFileSync(join(repo, `key-${keyId}-${'0'.repeat(64)}.json`), '[['.repeat(10_000))
+    writeFileSync(join(repo, `${feature} (.*)*(`), '')
+    const { id, name, entries } = versions.at(-1)!
+    const run = await rescue(repo, 'restore', `${name}@${id}`, join(folder, id))
+    expect(run.code, run.stderr).toBe(0)
+    expect(run.stderr).toContain('it does not match the checksum in its name')
+    expect(describeTree(join(folder, id))).toEqual(entries)
+    writeFileSync(join(repo, 'feature-encrypted-(.*)*('), '')
+    const newer = await rescue(repo, 'list')
+    expect([newer.code, newer.stderr]).toEqual([1, expect.stringContaining('made by a newer colab-escape')])
   }))
 
 /** Modules with the interfaces that rescue.py uses of the real ones; they tell on stderr that they were used. */

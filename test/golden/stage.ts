@@ -11,6 +11,8 @@ import { TensorCache } from '../../src/repository/bases/tensor-cache.ts'
 import { encodeLabel } from '../../src/repository/format/label-and-tomb.ts'
 import { labelName } from '../../src/repository/format/object-names.ts'
 import { push } from '../../src/repository/push/push.ts'
+import type { RepositoryKeys } from '../../src/repository/sealing/keys.ts'
+import { SealedStorage } from '../../src/repository/sealing/sealed-storage.ts'
 import type { Surroundings } from '../../src/util/clock.ts'
 import { toHex } from '../../src/util/hash.ts'
 import { silentReporter } from '../../src/util/reporter.ts'
@@ -31,6 +33,9 @@ export interface ExpectedVersion {
 /** The content of expected.json. */
 export interface Expected {
   about: string
+  /** What opens an encrypted repository. */
+  password?: string
+  recoveryCode?: string
   /** Names of all objects of the repository, sorted. */
   objects: string[]
   /** In the order of their making. */
@@ -50,6 +55,8 @@ export interface StagedPush extends Omit<DatedFolderOptions, 'now'> {
   message?: string
   /** Where tensors are kept for the pushes to come; without it none is predicted from another. */
   cacheFolder?: string
+  /** Of an encrypted repository. */
+  keys?: RepositoryKeys
 }
 
 /** Where one step of a recipe takes place: the repository being made, a clock and a source of nonces of its own. */
@@ -81,28 +88,30 @@ export class Stage {
     return readFileSync(join(this.repository, objectName))
   }
 
-  async put(objectName: string, bytes: Uint8Array): Promise<void> {
-    await new DatedFolder(this.repository, { now: this.now }).put(objectName, bytes)
+  async put(objectName: string, bytes: Uint8Array, keys?: RepositoryKeys): Promise<void> {
+    const dated = new DatedFolder(this.repository, { now: this.now })
+    await (keys === undefined ? dated : new SealedStorage(dated, keys)).put(objectName, bytes)
   }
 
   /** Adds and removes tags of a version after the fact. */
-  async label(version: ExpectedVersion, add: string[], remove: string[]): Promise<void> {
+  async label(version: ExpectedVersion, add: string[], remove: string[], keys?: RepositoryKeys): Promise<void> {
     const { id, bytes } = encodeLabel({ snapshot: version.id, add, remove }, toHex(this.nonce()))
-    await this.put(labelName(id), bytes)
+    await this.put(labelName(id), bytes, keys)
     version.tags = [...version.tags.filter(tag => !remove.includes(tag)), ...add]
   }
 
   /** Pushes a tree as the next version of `name` and notes what a pull of it must give. */
   async push(name: string, options: StagedPush): Promise<ExpectedVersion> {
-    const { tree, only, level = 'balanced', zstd = 'portable', tags = [], message, cacheFolder, ...store } = options
+    const { tree, only, level = 'balanced', zstd = 'portable', tags = [], message, cacheFolder, keys, ...store } = options
     const folder = mkdtempSync(join(tmpdir(), 'colab-escape-golden-'))
     const pool = zstd === 'none' ? deflatingPool() : new CompressionPool({ workers: 0, prefer: zstd })
     try {
       const root = join(folder, 'tree')
       makeTree(root, tree)
       const source = await walk(only === undefined ? root : join(root, only), { reporter: silentReporter })
+      const dated = new DatedFolder(this.repository, { now: this.now, ...store })
       const context = {
-        storage: new DatedFolder(this.repository, { now: this.now, ...store }),
+        storage: keys === undefined ? dated : new SealedStorage(dated, keys),
         pool,
         surroundings: this.surroundings,
         reporter: silentReporter,

@@ -30,12 +30,19 @@ const fileOf = ({ settings, stores }: SeenSession, location: string): string =>
 function read(file: string, session: SeenSession): SeenState | undefined {
   try {
     const seen: unknown = JSON.parse(readSmallFile(file, { maxBytes: MAX_BYTES, mustBeOwn: true }).toString())
-    if (isRecord(seen) && typeof seen.location === 'string' && typeof seen.keyId === 'string') return seen as unknown as SeenState
+    if (isRecord(seen) && typeof seen.location === 'string' && typeof seen.keyId === 'string' && isVersion(seen.newest))
+      return seen as unknown as SeenState
     throw new Error('it is damaged')
   } catch (error) {
     if (errnoOf(error) !== 'ENOENT') session.console.reporter.warn(`${file} is not used: ${messageOf(error)}`)
     return undefined
   }
+}
+
+function isVersion(newest: unknown): boolean {
+  if (newest === undefined) return true
+  if (!isRecord(newest) || typeof newest.name !== 'string' || typeof newest.shortId !== 'string') return false
+  return [newest.time, newest.created].every(ms => typeof ms === 'number' && Math.abs(ms) <= 8.64e15)
 }
 
 /** Whether this machine has used an encrypted repository there. */
@@ -44,16 +51,36 @@ export function wasEncrypted(session: SeenSession, location: string): boolean {
 }
 
 /**
- * Throws `conflict` for a repository without encryption where this machine has used an encrypted one: nothing must be
- * pushed there that was meant to be secret.
+ * Throws `conflict` for a store without encryption that holds something, where this machine has used an encrypted
+ * repository: nothing must be pushed there that was meant to be secret. What this machine remembers may be damaged: it
+ * remembers nothing else than encrypted repositories.
  */
-export function refuseOpenedUp(session: SeenSession, location: string, listing: Listing): void {
-  if (!listing.objects.some(({ name }) => name === CONFIG_NAME)) return
-  const file = fileOf(session, location)
-  if (read(file, session) === undefined) return
-  throw new AppError('conflict', `The repository in ${location} is not encrypted, but the one that this machine used there was.`, {
-    hint: `Somebody who can write to the store may have exchanged it. If you know that this is another repository, remove ${file}.`,
+export function refuseOpenedUp(session: SeenSession, location: string, { objects }: Listing): void {
+  if (objects.length === 0 || !wasEncrypted(session, location)) return
+  const isRepository = objects.some(({ name }) => name === CONFIG_NAME)
+  const what = isRepository
+    ? `The repository in ${location} is not encrypted, but the one that this machine used there was.`
+    : `${location} holds no encrypted repository any more, but this machine used one there.`
+  throw new AppError('conflict', what, {
+    hint: `Somebody who can write to the store may have exchanged it, or deleted its object whose name begins with feature-encrypted-: then bring it back from the trash. If you know that this is another repository, remove ${fileOf(session, location)}.`,
   })
+}
+
+/** Throws `conflict` where this machine has used an encrypted repository. For calls that store without encryption. */
+export function refusePlainObject(session: SeenSession, location: string): void {
+  if (!wasEncrypted(session, location)) return
+  throw new AppError(
+    'conflict',
+    `This machine used an encrypted repository in ${location}, so it stores nothing there without encryption.`,
+    {
+      hint: `Make a new one with \`colab-escape push <path> --encrypt --create\`. To have one without encryption there, remove ${fileOf(session, location)}.`,
+    },
+  )
+}
+
+/** A repository that this machine has just made takes the place of the one that was there. */
+export async function noteMade(session: SeenSession, location: string, keyId: string): Promise<void> {
+  await write(session, fileOf(session, location), { location, keyId })
 }
 
 /** Tells if the store shows an older state than this machine has seen, and remembers the newest version. */
@@ -67,15 +94,13 @@ export async function noteState(session: SeenSession, location: string, keyId: s
   const versions = objects.map(parseSnapshotObjectName).filter(ref => ref !== undefined)
   const newest = versions.sort((a, b) => a.time - b.time).at(-1)
   const last = seen?.newest
-  if (
-    last !== undefined &&
-    last.created < asOf - LAG_MS &&
-    !versions.some(({ time, shortId }) => time > last.time || shortId === last.shortId)
-  )
+  if (last !== undefined && !versions.some(({ time, shortId }) => time > last.time || shortId === last.shortId)) {
+    // a listing may not show it yet: what is remembered must outlast that
+    if (last.created >= asOf - LAG_MS) return
     session.console.reporter.warn(
       `${location} shows an older state than this machine has seen: ${last.name}@${last.shortId.slice(0, 8)} of ${new Date(last.time).toISOString()} is not there, and nothing newer. If nobody has forgotten that version, somebody has put back an old state of the store`,
     )
-  if (newest === undefined && seen !== undefined) return
+  }
   await write(session, file, { location, keyId, newest: newest && keptOf(newest) }, seen)
 }
 

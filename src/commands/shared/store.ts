@@ -19,7 +19,7 @@ import { choiceNote, givenStore, type ChosenStore } from './chosen-store.ts'
 import { latelyStoredFile } from './lately-stored-file.ts'
 import { refuseUnmounted } from './lost-store.ts'
 import { isMounted } from './mounts.ts'
-import { noteRemoved, noteState, refuseOpenedUp, wasEncrypted } from './seen-state.ts'
+import { noteMade, noteRemoved, noteState, refuseOpenedUp, refusePlainObject, wasEncrypted } from './seen-state.ts'
 import type { Session } from './session.ts'
 import { isStoreName } from './stores-file.ts'
 
@@ -135,6 +135,8 @@ function encryptable(session: StoreSession, inner: Storage): EncryptableStorage 
     isExpected: () => wasEncrypted(session, inner.location),
     unlock: async locked => (await import('./encryption.ts')).unlockStore(session, locked),
     onPlain: listing => refuseOpenedUp(session, inner.location, listing),
+    beforePlainPut: () => refusePlainObject(session, inner.location),
+    onMade: keyId => noteMade(session, inner.location, keyId),
     onSealed: (keyId, listing) => noteState(session, inner.location, keyId, listing),
     onRemoved: (keyId, name) => noteRemoved(session, inner.location, keyId, name),
   })

@@ -3,6 +3,7 @@ import type { ByteRange, Listing, Storage, StorageOptions } from '../../storage/
 import { AppError, isAppError } from '../../util/errors.ts'
 import { encryptionFeatureName, parseEncryptionFeature, parseKeyObjectName } from './key-object.ts'
 import type { RepositoryKeys } from './keys.ts'
+import { isSealedName } from './sealed-names.ts'
 import { SealedStorage } from './sealed-storage.ts'
 
 /** What a store without its keys tells of its encryption. */
@@ -21,6 +22,10 @@ interface Options {
   isExpected?: () => boolean
   /** Called with each listing of a store that is not encrypted. May throw. */
   onPlain?: (listing: Listing) => void
+  /** Called before each object that is put into a store that is not encrypted. May throw. */
+  beforePlainPut?: () => void
+  /** Called when a store was made an encrypted one. */
+  onMade?: (keyId: string) => Promise<void>
   /** Called with each listing of an encrypted store, as it is above encryption. */
   onSealed?: (keyId: string, listing: Listing) => Promise<void>
   /** Called when an object of an encrypted store was removed. */
@@ -63,6 +68,7 @@ export class EncryptableStorage extends ForwardingStorage {
     await this.inner.put(encryptionFeatureName(keys.id), new TextEncoder().encode(ABOUT), options)
     this.keys = keys
     this.state = new SealedStorage(this.inner, keys)
+    await this.options.onMade?.(keys.id)
   }
 
   /** What is stored as it is of the encryption. */
@@ -77,9 +83,18 @@ export class EncryptableStorage extends ForwardingStorage {
         hint: 'Two machines did that at the same moment. Remove the folder, if nothing else is in it, and push again from one of them.',
       })
     const [keyId] = keyIds
-    if (keyId === undefined) return undefined
+    if (keyId === undefined) return this.state instanceof SealedStorage ? undefined : this.refuseUnmarked(objects)
     const keyObjects = objects.filter(({ name }) => parseKeyObjectName(name)?.keyId === keyId).sort((a, b) => b.created - a.created)
     return { inner: this.inner, keyId, keyObjects: keyObjects.map(({ name }) => name) }
+  }
+
+  /** An encrypted repository that is not marked as one: nothing must be stored there without encryption. */
+  private refuseUnmarked(objects: Listing['objects']): undefined {
+    const key = objects.map(({ name }) => parseKeyObjectName(name)).find(parts => parts !== undefined)
+    if (key === undefined || !objects.some(({ name }) => isSealedName(name))) return
+    throw new AppError('conflict', `The repository in ${this.location} was encrypted, and the object that says so is gone.`, {
+      hint: `Bring ${encryptionFeatureName(key.keyId)} back from the trash, or from a copy of the store. A new object of this name does as well: its content does not count.`,
+    })
   }
 
   override async list(options?: StorageOptions): Promise<Listing> {
@@ -115,7 +130,9 @@ export class EncryptableStorage extends ForwardingStorage {
   }
 
   override async put(name: string, bytes: Uint8Array, options?: StorageOptions): Promise<{ created: number }> {
-    return (await this.ready(options)).put(name, bytes, options)
+    const store = await this.ready(options)
+    if (store === this.inner) this.options.beforePlainPut?.()
+    return store.put(name, bytes, options)
   }
 
   override async get(name: string, range?: ByteRange, options?: StorageOptions): Promise<Uint8Array> {

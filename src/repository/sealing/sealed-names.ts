@@ -16,6 +16,9 @@ const SNAPSHOT_BYTES = 8 + 8 + NAME_BYTES
 /** The token of an object that has no id in its name holds the name itself, with zeros behind it up to this length. */
 export const LONGEST_OTHER = 95
 
+/** Whether a name looks like that of a sealed object. */
+export const isSealedName = (name: string): boolean => SEALED_NAME.test(name)
+
 /** The digits in the name of any object, sealed or not, with which the SHA-256 of its stored bytes begins, in hex. */
 export const storedHashInName = (name: string): string | undefined => SEALED_NAME.exec(name)?.[2] ?? hashInName(name)
 
