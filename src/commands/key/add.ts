@@ -1,10 +1,18 @@
 import { passwordBytes } from '../../repository/sealing/key-object.ts'
 import { AppError } from '../../util/errors.ts'
-import { openWith, type StoredKey } from '../shared/encryption.ts'
+import { openWith, readStoredKeys, refuse, type StoredKey } from '../shared/encryption.ts'
 import { newKey } from '../shared/encrypt-store.ts'
-import { askNewPassword, askPassword, canAskPassword, checkNewPassword, givenPassword, passwordIn } from '../shared/password.ts'
+import {
+  askNewPassword,
+  askPassword,
+  canAskPassword,
+  checkNewPassword,
+  givenPassword,
+  passwordIn,
+  type GivenPassword,
+} from '../shared/password.ts'
 import type { Outcome, Session } from '../shared/session.ts'
-import { labelText, shortIdOf, unlock } from './unlocked.ts'
+import { findLocked, labelText, shortIdOf, unlock } from './unlocked.ts'
 
 interface NewPassword {
   newPasswordFile?: string
@@ -22,11 +30,15 @@ export async function keyAddCommand(session: Session, options: NewPassword): Pro
 }
 
 export async function keyChangeCommand(session: Session, options: NewPassword): Promise<Outcome> {
-  const { location, storage, keys, stored } = await unlock(session)
   const { signal, console } = session
+  const locked = await findLocked(session)
+  const storage = locked.inner
+  const { location } = storage
+  const stored = await readStoredKeys(session, locked)
   const old = await currentPassword(session, location)
+  const keys = (await openWith(stored, old.text)) ?? refuse(old, location)
   const replaced: StoredKey[] = []
-  for (const key of stored) if (key.object.kind === 'password' && (await openWith([key], old))) replaced.push(key)
+  for (const key of stored) if (key.object.kind === 'password' && (await openWith([key], old.text))) replaced.push(key)
   if (replaced.length === 0)
     throw new AppError('usage', 'What opens the repository now is not a password, so there is none to change.', {
       hint: 'Add a password with `colab-escape key add`, and remove an old one with `colab-escape key remove`.',
@@ -42,10 +54,10 @@ export async function keyChangeCommand(session: Session, options: NewPassword): 
 }
 
 /** The password that is to be replaced, also if this machine opens the repository with a key that it keeps. */
-async function currentPassword(session: Session, location: string): Promise<string> {
+async function currentPassword(session: Session, location: string): Promise<GivenPassword> {
   const given = await givenPassword(session)
-  if (given) return given.text
-  if (canAskPassword()) return askPassword(session, `Old password of ${location}: `)
+  if (given) return given
+  if (canAskPassword()) return { text: await askPassword(session, `Old password of ${location}: `), origin: 'the terminal' }
   throw new AppError('unauthenticated', 'The password that is to be changed was not given.', {
     hint: 'Set COLAB_ESCAPE_PASSWORD, name a file with --password-file, or run the command in a terminal.',
   })

@@ -35,6 +35,15 @@ export async function readKeyObjects(session: KeySession, { inner, keyObjects }:
   return read.filter(key => key !== undefined)
 }
 
+/** The key objects. Errors: `corrupt` if none can be read. */
+export async function readStoredKeys(session: KeySession, locked: LockedStore): Promise<StoredKey[]> {
+  const stored = await readKeyObjects(session, locked)
+  if (stored.length > 0) return stored
+  throw new AppError('corrupt', `The repository in ${locked.inner.location} is encrypted, and no key of it is there.`, {
+    hint: 'Its objects whose names begin with key- were deleted or damaged. Bring one back from the trash, or from a copy of the store.',
+  })
+}
+
 /**
  * The keys of an encrypted repository: those of this command, or opened with the password that was given, with the key
  * that this machine keeps, or with what a person types. Errors: `unauthenticated`.
@@ -51,11 +60,7 @@ async function findKeys(session: KeySession, locked: LockedStore): Promise<Repos
   const { givenPassword, canAskPassword, askPassword } = await import('./password.ts')
   const { location } = locked.inner
   const given = await givenPassword(session)
-  const stored = await readKeyObjects(session, locked)
-  if (stored.length === 0)
-    throw new AppError('corrupt', `The repository in ${location} is encrypted, and no key of it is there.`, {
-      hint: 'Its objects whose names begin with key- were deleted or damaged. Bring one back from the trash, or from a copy of the store.',
-    })
+  const stored = await readStoredKeys(session, locked)
   if (given) return (await openWith(stored, given.text)) ?? refuse(given, location)
   const kept = await keptKey(session, locked.keyId, stored)
   if (kept) return kept
@@ -69,7 +74,8 @@ async function findKeys(session: KeySession, locked: LockedStore): Promise<Repos
   }
 }
 
-function refuse({ origin }: GivenPassword, location: string): never {
+/** Tells that a password opens no key. */
+export function refuse({ origin }: GivenPassword, location: string): never {
   throw new AppError('unauthenticated', `The password from ${origin} does not open the repository in ${location}.`, {
     hint: 'Check it, also for spaces at its ends. A recovery code can be given in its place.',
   })

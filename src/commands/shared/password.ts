@@ -47,11 +47,15 @@ export async function askPassword(session: Pick<Session, 'console' | 'signal'>, 
   const { console, signal } = session
   throwIfAborted(signal)
   console.pause()
-  process.stderr.write(question)
   const { stdin } = process
+  // first: what is typed as soon as the question is there must not be shown
   stdin.setRawMode(true)
+  process.stderr.write(question)
   try {
-    return await readHidden(signal)
+    const typed = await readHidden(signal)
+    throwIfAborted(signal)
+    if (typed !== undefined) return typed
+    throw new AppError('usage', 'The input ended before a password was typed.', { hint: 'Run the command again, and type it.' })
   } finally {
     stdin.setRawMode(false)
     stdin.pause()
@@ -59,25 +63,25 @@ export async function askPassword(session: Pick<Session, 'console' | 'signal'>, 
   }
 }
 
-/** Reads keys until Enter. Backspace takes the last character away, and Ctrl-U all of them. */
-async function readHidden(signal: AbortSignal): Promise<string> {
+/** Reads keys until Enter. Backspace takes the last character away, and Ctrl-U all of them. Undefined if the input ends. */
+async function readHidden(signal: AbortSignal): Promise<string | undefined> {
   const { stdin } = process
   const decoder = new StringDecoder('utf8')
   let typed: string[] = []
-  return new Promise<string>((resolve, reject) => {
+  return new Promise(resolve => {
     const end = (finish: () => void): void => {
       stdin.off('data', take)
       stdin.off('end', stop)
       signal.removeEventListener('abort', stop)
       finish()
     }
-    const stop = (): void =>
-      end(() => reject(new AppError(signal.aborted ? 'interrupted' : 'usage', 'The input ended before a password was typed.')))
+    const stop = (): void => end(() => resolve(undefined))
     const take = (bytes: Buffer): void => {
       for (const character of decoder.write(bytes)) {
         if (character === '\r' || character === '\n') return end(() => resolve(typed.join('')))
-        if (character === '\u0003') process.kill(process.pid, 'SIGINT')
-        else if (character === '\u0004') return stop()
+        // the signal ends it: what comes behind it is no answer
+        if (character === '\u0003') return void process.kill(process.pid, 'SIGINT')
+        if (character === '\u0004') return stop()
         else if (character === '\u0015') typed = []
         else if (character === '\u007f' || character === '\b') typed.pop()
         else if (character >= ' ' && typed.length < LARGEST_PASSWORD) typed.push(character)
