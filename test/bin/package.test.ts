@@ -85,7 +85,7 @@ describe('what is loaded', () => {
       'shares bytes with another entry',
     ])
       expect(text.includes(absent), absent).toBe(false)
-    expect(bytes).toBeLessThan(640_000)
+    expect(bytes).toBeLessThan(690_000)
     expect(files).toBeLessThan(20)
   })
 })
