@@ -3,7 +3,7 @@ import { labelOf, parseKeyObjectName } from '../../repository/sealing/key-object
 import type { RepositoryKeys } from '../../repository/sealing/keys.ts'
 import type { Storage } from '../../storage/storage.ts'
 import { AppError } from '../../util/errors.ts'
-import { readKeyObjects, unlockStore, type StoredKey } from '../shared/encryption.ts'
+import { readStoredKeys, unlockStore, type StoredKey } from '../shared/encryption.ts'
 import type { Session } from '../shared/session.ts'
 import { chooseStore } from '../shared/store.ts'
 
@@ -20,7 +20,7 @@ export interface UnlockedStore {
 export async function unlock(session: Session): Promise<UnlockedStore> {
   const locked = await findLocked(session)
   const keys = await unlockStore(session, locked)
-  return { location: locked.inner.location, storage: locked.inner, keys, stored: await readKeyObjects(session, locked) }
+  return { location: locked.inner.location, storage: locked.inner, keys, stored: await readStoredKeys(session, locked) }
 }
 
 export async function findLocked(session: Session): Promise<LockedStore> {

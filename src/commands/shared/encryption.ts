@@ -18,28 +18,61 @@ export interface StoredKey {
   object: KeyObject
 }
 
-/** Reads the key objects. One that is damaged is told, and passed over. */
-export async function readKeyObjects(session: KeySession, { inner, keyObjects }: LockedStore): Promise<StoredKey[]> {
-  const { decodeKeyObject } = await import('../../repository/sealing/key-object.ts')
-  const read = await Promise.all(
-    keyObjects.map(async name => {
-      try {
-        return { name, object: decodeKeyObject(name, await inner.get(name, undefined, { signal: session.signal })) }
-      } catch (error) {
-        if (!isAppError(error, 'corrupt', 'not-found')) throw error
-        session.console.reporter.warn(asSentence(error.message))
-        return undefined
-      }
-    }),
-  )
-  return read.filter(key => key !== undefined)
+/**
+ * The key objects of a store, the newest first. Each is read when it is asked for, and once: mostly the first one is
+ * the right one, and a call to Drive takes a while. One that is damaged is told, and passed over.
+ */
+class StoredKeys implements AsyncIterable<StoredKey> {
+  private readonly session: KeySession
+  private readonly locked: LockedStore
+  private readonly read = new Map<string, Promise<StoredKey | undefined>>()
+
+  constructor(session: KeySession, locked: LockedStore) {
+    this.session = session
+    this.locked = locked
+  }
+
+  async *[Symbol.asyncIterator](): AsyncGenerator<StoredKey, void> {
+    let found = false
+    for (const name of this.locked.keyObjects) {
+      const key = await this.get(name)
+      if (key === undefined) continue
+      found = true
+      yield key
+    }
+    if (!found) throw noKeys(this.locked.inner.location)
+  }
+
+  /** Undefined if it is not there, or damaged. */
+  get(name: string): Promise<StoredKey | undefined> {
+    if (!this.locked.keyObjects.includes(name)) return Promise.resolve(undefined)
+    let reading = this.read.get(name)
+    if (reading === undefined) this.read.set(name, (reading = readKeyObject(this.session, this.locked, name)))
+    return reading
+  }
 }
 
-/** The key objects. Errors: `corrupt` if none can be read. */
+async function readKeyObject({ console, signal }: KeySession, { inner }: LockedStore, name: string): Promise<StoredKey | undefined> {
+  const { decodeKeyObject } = await import('../../repository/sealing/key-object.ts')
+  try {
+    return { name, object: decodeKeyObject(name, await inner.get(name, undefined, { signal })) }
+  } catch (error) {
+    if (!isAppError(error, 'corrupt', 'not-found')) throw error
+    console.reporter.warn(asSentence(error.message))
+    return undefined
+  }
+}
+
+/** All key objects that can be read. Errors: `corrupt` if there are none. */
 export async function readStoredKeys(session: KeySession, locked: LockedStore): Promise<StoredKey[]> {
-  const stored = await readKeyObjects(session, locked)
+  const read = await Promise.all(locked.keyObjects.map(name => readKeyObject(session, locked, name)))
+  const stored = read.filter(key => key !== undefined)
   if (stored.length > 0) return stored
-  throw new AppError('corrupt', `The repository in ${locked.inner.location} is encrypted, and no key of it is there.`, {
+  throw noKeys(locked.inner.location)
+}
+
+function noKeys(location: string): AppError {
+  return new AppError('corrupt', `The repository in ${location} is encrypted, and no key of it is there.`, {
     hint: 'Its objects whose names begin with key- were deleted or damaged. Bring one back from the trash, or from a copy of the store.',
   })
 }
@@ -60,7 +93,7 @@ async function findKeys(session: KeySession, locked: LockedStore): Promise<Repos
   const { givenPassword, canAskPassword, askPassword } = await import('./password.ts')
   const { location } = locked.inner
   const given = await givenPassword(session)
-  const stored = await readStoredKeys(session, locked)
+  const stored = new StoredKeys(session, locked)
   if (given) return (await openWith(stored, given.text)) ?? refuse(given, location)
   const kept = await keptKey(session, locked.keyId, stored)
   if (kept) return kept
@@ -87,31 +120,29 @@ function noPassword(location: string): AppError {
   })
 }
 
-/** Tries a text as a recovery code if it is one, else as a password. */
-export async function openWith(stored: readonly StoredKey[], text: string): Promise<RepositoryKeys | undefined> {
+/** Tries a text as a password, and as a recovery code if it is one. */
+export async function openWith(stored: AsyncIterable<StoredKey> | Iterable<StoredKey>, text: string): Promise<RepositoryKeys | undefined> {
   const { passwordBytes, unwrapKey } = await import('../../repository/sealing/key-object.ts')
   const { parseRecoveryCode } = await import('../../repository/sealing/recovery-code.ts')
-  const code = parseRecoveryCode(text)
-  const tries: [KeyKind, Uint8Array][] = [...(code ? [['recovery', code] as [KeyKind, Uint8Array]] : []), ['password', passwordBytes(text)]]
-  for (const [kind, secret] of tries) {
-    for (const { object } of stored) {
-      const keys = object.kind === kind ? await unwrapKey(object, secret) : undefined
-      if (keys) return keys
-    }
+  const secrets: Record<KeyKind, Uint8Array | undefined> = {
+    password: passwordBytes(text),
+    recovery: parseRecoveryCode(text),
+    machine: undefined,
+  }
+  for await (const { object } of stored) {
+    const secret = secrets[object.kind]
+    const keys = secret && (await unwrapKey(object, secret))
+    if (keys) return keys
   }
   return undefined
 }
 
-async function keptKey(
-  { settings, console }: KeySession,
-  keyId: string,
-  stored: readonly StoredKey[],
-): Promise<RepositoryKeys | undefined> {
+async function keptKey({ settings, console }: KeySession, keyId: string, stored: StoredKeys): Promise<RepositoryKeys | undefined> {
   const { rememberedKey } = await import('./remembered-keys.ts')
   const kept = rememberedKey(settings.configFolder, keyId)
   if (kept === undefined) return undefined
   const { unwrapKey } = await import('../../repository/sealing/key-object.ts')
-  const key = stored.find(({ name }) => name === kept.object)
+  const key = await stored.get(kept.object)
   const keys = key && (await unwrapKey(key.object, kept.secret))
   if (keys === undefined) console.reporter.note('the key that this machine keeps for the repository was removed from it')
   return keys
