@@ -63,7 +63,7 @@ export async function askPassword(session: Pick<Session, 'console' | 'signal'>, 
   }
 }
 
-/** Reads keys until Enter. Backspace takes the last character away, and Ctrl-U all of them. Undefined if the input ends. */
+/** Reads keys until Enter; undefined if the input ends. Backspace takes the last character away, Ctrl-U all of them. */
 async function readHidden(signal: AbortSignal): Promise<string | undefined> {
   const { stdin } = process
   const decoder = new StringDecoder('utf8')
