@@ -1,7 +1,7 @@
 import { appendFileSync, mkdirSync, writeFileSync } from 'node:fs'
 import { expect, test } from 'vitest'
 import { safetensors } from '../chunking/layouts/writers.ts'
-import { eventsOf, withSandbox } from '../helpers/cli.ts'
+import { eventsOf, Sandbox, withSandbox } from '../helpers/cli.ts'
 import { KINDS, kindOfLine } from '../helpers/json-output.ts'
 import { fp32, network, tuned } from '../helpers/tensors.ts'
 import { RunningWatch } from '../watch/running.ts'
@@ -83,6 +83,15 @@ test('each kind of line that the schema tells of is printed as it says', () =>
     } finally {
       watch.child.kill('SIGKILL')
     }
+    const sealed = new Sandbox(sandbox.path, sandbox.in('sealed'))
+    const passwords = { COLAB_ESCAPE_PASSWORD: 'correct horse battery', COLAB_ESCAPE_NEW_PASSWORD: 'another good password' }
+    const runSealed = async (...args: string[]): Promise<void> => {
+      const result = await sealed.run(['--json', ...args], { env: { COLAB_ESCAPE_CONFIG: sandbox.in('config'), ...passwords } })
+      for (const line of eventsOf(result)) met.add(kindOfLine(line))
+    }
+    await runSealed('push', 'runs', '--encrypt')
+    for (const command of ['recovery', 'add', 'remember', 'list', 'forget']) await runSealed('key', command)
+
     await run('watch', 'runs', '--background', '--settle', '100ms')
     await run('watch', '--status')
     await run('watch', '--stop')
