@@ -80,7 +80,7 @@ describe('a pull to exFAT', () => {
       for (const force of [false, true, false, true]) {
         const { plan } = await pull(out, force)
         expect(plan.refused.found.length).toBe(6)
-        expect(plan.refused.found).toContainEqual({ path: 'dir/y', why: 'its folder could not be restored' })
+        expect(plan.refused.found).toContainEqual({ path: 'dir/y', step: 'content', why: 'its folder could not be restored' })
         expect(plan.refused.found.filter(each => each.why.startsWith('its name is the same as that of ')).length).toBe(4)
         first ??= texts()
         expect(texts()).toEqual(first)

@@ -63,7 +63,7 @@ const MUTANTS: Record<string, RunOptions & { seed: number; shows: RegExp }> = {
   'a late push does not look again': { seed: 397, shows: /(pack|index)-\w+,? (was|were) deleted in the meantime/ },
   'a prune waits for nobody': {
     waits: { ...SAFE_GRACE_PERIODS, graceMs: 0, lagMs: 0 },
-    seed: 350,
+    seed: 882,
     shows: /index-\w+ was deleted in the meantime/,
   },
 }

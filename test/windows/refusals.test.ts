@@ -17,8 +17,11 @@ describe('what Windows can not hold', () => {
       await onLinux(sandbox, 'push', 'data')
       const before = [...pictureOf(sandbox.path).keys()]
       const text = expectCode(await sandbox.run(['pull', 'data', 'out']), 3)
-      for (const name of [...NO_NAMES, 'nul/inside', 'dir/aux', 'Readme']) expect(text).toContain(`${shownPath(name)} was not restored`)
-      expect(Object.keys(contentOf(sandbox.in('out'))).sort()).toEqual(['README', 'a.txt', 'dir', 'dir/fine'])
+      for (const name of [...NO_NAMES, 'nul/inside', 'dir/aux']) expect(text).toContain(`${shownPath(name)} was not restored`)
+      // the one that is written first has the name
+      const [, other] = /(README|Readme) was not restored/.exec(text)!
+      const there = other === 'README' ? 'Readme' : 'README'
+      expect(Object.keys(contentOf(sandbox.in('out'))).sort()).toEqual([there, 'a.txt', 'dir', 'dir/fine'].sort())
       const here = [...pictureOf(sandbox.path).keys()].filter(path => !/^(out|cache)(\/|$)/.test(path))
       expect(here).toEqual(before)
     }))
