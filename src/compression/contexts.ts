@@ -10,8 +10,6 @@ const MAX_TABLES = 16
 const TABLE_SPACING = 2048
 /** Choosing tables takes time: so rare contexts share one with their neighbours from the beginning. */
 const MAX_GROUPS = 256
-/** In fewer bytes no tables pay, and choosing them takes as long as for many. */
-const LEAST_BYTES = 1024
 /** What is stored besides tables and codes, at most: the number of words, the states, and what the last words waste. */
 const OTHER_BYTES = 3 + STATES_BYTES + 8
 
@@ -29,7 +27,7 @@ export interface CodedBytes {
  * Undefined if the result is not smaller. Time: linear, 5 to 10 ns a byte, and some 50 µs for the tables.
  */
 export function encodeContexts(plain: Uint8Array, share = 1, kernel = sharedKernel()): CodedBytes | undefined {
-  if (plain.length > REGION_BYTES || plain.length < LEAST_BYTES) return undefined
+  if (plain.length > REGION_BYTES) return undefined
   kernel.input.set(plain)
   const classes = kernel.countBytes(plain.length) + 1
   const most = Math.min(MAX_TABLES, Math.ceil(plain.length / share / TABLE_SPACING))
